@@ -1,0 +1,87 @@
+# Everything is made below .build/ in this checkout; `make clean` removes it.
+#
+#   make demo                  run the example on a real Airflow against the emulator
+#   make test                  run the tests            make test AIRFLOW=2.11.2   ... on another tested Airflow
+#   make test-system           tests that start a whole Airflow on loopback
+#   make check                 lint, format, types      make format                write the formatting
+#   make ui                    Airflow's UI with the examples and the emulator
+
+AIRFLOW ?= 3.3.2
+PYTHON ?= python3
+ARGS ?=
+
+BUILD := $(CURDIR)/.build
+VENV := $(BUILD)/airflow-$(AIRFLOW)
+BIN := $(VENV)/bin
+UV := $(BUILD)/tools/bin/uv
+CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+
+# Nothing outside the checkout is written: caches and temporary files live in .build/ too.
+export UV_CACHE_DIR := $(BUILD)/cache/uv
+export TMPDIR := $(BUILD)/tmp
+export AIRFLOW_HOME := $(BUILD)/airflow-home-$(AIRFLOW)
+export RUFF_CACHE_DIR := $(BUILD)/cache/ruff
+export MYPY_CACHE_DIR := $(BUILD)/cache/mypy
+export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
+# Without compiled files every airflow command costs seconds more.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-system check format ui setup constraints clean
+.DEFAULT_GOAL := test
+
+demo: setup
+	$(BIN)/python -m dev.demo
+
+test: setup
+	$(BIN)/python -m pytest -m "not system" --basetemp=$(BUILD)/tmp/pytest --cov --cov-report=term \
+	  -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) $(ARGS)
+
+test-system: setup
+	$(BIN)/python -m pytest -m system --basetemp=$(BUILD)/tmp/pytest-system \
+	  -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ui: setup
+	$(BIN)/python -m dev.ui
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml $(CONSTRAINTS) | $(UV) $(TMPDIR)
+	@echo "Setting up Airflow $(AIRFLOW) in $(VENV)"
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint $(CONSTRAINTS) \
+	  --group dev --editable ".[amazon,google,common-io,emulator]" "apache-airflow==$(AIRFLOW)"
+	touch $@
+
+$(CONSTRAINTS):
+	@echo "Airflow $(AIRFLOW) is not among the tested ones:" && ls constraints && exit 1
+
+$(UV): | $(TMPDIR)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: call make with PYTHON=<a newer one>"; exit 1; }
+	@$(PYTHON) -m venv $(BUILD)/tools || \
+	  { echo "$(PYTHON) has no venv module: install it (Debian: apt-get install python3-venv)"; exit 1; }
+	$(BUILD)/tools/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check uv==0.13.9
+
+$(TMPDIR):
+	mkdir -p $@
+
+# Resolve anew and write down what came out; review the diff, run the tests, commit.
+constraints: $(UV)
+	rm -rf $(BUILD)/resolve
+	$(UV) venv --quiet --python $(PYTHON) $(BUILD)/resolve
+	$(UV) pip install --quiet --python $(BUILD)/resolve/bin/python \
+	  --group dev --editable ".[amazon,google,common-io,emulator]" "apache-airflow==$(AIRFLOW)"
+	mkdir -p constraints
+	$(UV) pip freeze --quiet --python $(BUILD)/resolve/bin/python --exclude-editable > $(CONSTRAINTS)
+
+clean:
+	rm -rf $(BUILD)

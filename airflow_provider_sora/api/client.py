@@ -1,0 +1,264 @@
+"""The two clients: drivers, of a few lines each, for the flows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from typing import TypeVar
+
+import httpx
+
+from airflow_provider_sora.api import content, flows
+from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.decisions import RetryPolicy, Wait
+from airflow_provider_sora.api.encoding import Call
+from airflow_provider_sora.api.flows import Jitter, OnChange
+from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Request
+from airflow_provider_sora.api.steps import Emit, Flow, Open, Outcome, Read, Reply, Send, Sleep, Step, advance
+
+AnswerT = TypeVar("AnswerT")
+ResultT = TypeVar("ResultT")
+
+
+def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
+    """What httpx is to check certificates with. Reading the CA bundle takes about 0.1 s: not on an event loop."""
+    if config.base_url.startswith("http://") or config.verify is False:
+        return False
+    return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
+
+
+def _ignore(_: Video) -> None:
+    """Nobody asked to be told."""
+
+
+class _Wire:
+    """From steps to HTTP and back, as far as nobody has to wait for it."""
+
+    def __init__(self, config: SoraConfig, clock: Callable[[], float]) -> None:
+        self.config = config
+        self.clock = clock
+
+    def request(self, step: Send | Open) -> httpx.Request:
+        headers = self.config.all_headers() | step.call.headers
+        if isinstance(step, Open):
+            # A body compressed on the way would have another length than the file.
+            headers |= {"Accept": "*/*", "Accept-Encoding": "identity"}
+        return self._build(step.call, headers)
+
+    def _build(self, call: Call, headers: dict[str, str]) -> httpx.Request:
+        return httpx.Request(
+            call.method,
+            f"{self.config.base_url}{call.path}",
+            params=httpx.QueryParams({**self.config.query, **call.query}),
+            json=call.json,
+            files=call.form,
+            headers=headers,
+            extensions={"timeout": self.config.timeout.as_dict()},
+        )
+
+    def reply(self, response: httpx.Response, body: bytes) -> Reply:
+        if response.status_code >= 300:
+            for secret in self.config.secrets():
+                body = body.replace(secret.encode(), b"***")
+        return Reply(self.clock(), response.status_code, response.headers, body)
+
+
+class SoraClient:
+    """The Videos API, blocking.
+
+    :param transport: in place of the network, for tests
+    :param sleep: in place of `time.sleep`, for tests
+    """
+
+    def __init__(
+        self,
+        config: SoraConfig,
+        policy: RetryPolicy | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+        jitter: Jitter = random.random,
+    ) -> None:
+        self.config = config
+        self._policy = policy or RetryPolicy()
+        self._jitter = jitter
+        self._wire = _Wire(config, clock)
+        self._sleep = sleep
+        self._http = httpx.Client(transport=transport, verify=transport is None and ssl_context(config))
+
+    def send(self, request: Request[AnswerT]) -> AnswerT:
+        """Send a request, again where that is safe, and return its answer.
+
+        :raises SoraError: what became of it instead
+        """
+        return self._run(flows.call(request, self._policy, self._jitter))
+
+    def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
+        """Look at a job until it is a video; see `flows.wait`."""
+        return self._run(flows.wait(state, on_change))
+
+    def list_videos(self, first: ListVideos | None = None) -> Iterator[Video]:
+        """The list's videos, page by page, in the server's order; always ends."""
+        pages = flows.Pages(first or ListVideos())
+        while pages.next is not None:
+            yield from pages.take(self.send(pages.next))
+
+    def read_content(self, request: DownloadContent) -> Generator[bytes, None, Content]:
+        """The bytes of a video as they come; what was read is the generator's return value, once it has been checked.
+
+        :raises SoraContentError: what came is not whole, or not what was asked for
+        """
+        return self._drive(content.read(request, self._policy, self._jitter))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> SoraClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, flow: Flow[ResultT]) -> ResultT:
+        steps = self._drive(flow)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+
+    def _drive(self, flow: Flow[ResultT]) -> Generator[bytes, None, ResultT]:
+        body = _SyncBody()
+        outcome: Outcome | None = None
+        try:
+            while True:
+                step = advance(flow, outcome)
+                if isinstance(step, Emit):
+                    yield step.chunk
+                outcome = self._perform(step, body)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        finally:
+            body.close()
+
+    def _perform(self, step: Step, body: _SyncBody) -> Outcome:
+        try:
+            match step:
+                case Send():
+                    response = self._http.send(self._wire.request(step))
+                    return self._wire.reply(response, response.content)
+                case Open():
+                    body.open(self._http.send(self._wire.request(step), stream=True))
+                    return self._wire.reply(body.response, b"")
+                case Read():
+                    return self._wire.reply(body.response, next(body.chunks, b""))
+                case Sleep():
+                    self._sleep(step.seconds)
+        except httpx.RequestError as error:
+            return error
+        return Reply(self._wire.clock())
+
+
+class _SyncBody:
+    """The body being read, if any."""
+
+    response: httpx.Response
+    chunks: Iterator[bytes] = iter(())
+
+    def open(self, response: httpx.Response) -> None:
+        self.close()
+        self.response, self.chunks = response, response.iter_raw()
+
+    def close(self) -> None:
+        if hasattr(self, "response"):
+            self.response.close()
+
+
+class AsyncSoraClient:
+    """The Videos API on an event loop.
+
+    :param verify: from `ssl_context`, which is not to be called on the loop
+    :param transport: in place of the network, for tests
+    :param sleep: in place of `asyncio.sleep`, for tests
+    """
+
+    def __init__(
+        self,
+        config: SoraConfig,
+        policy: RetryPolicy | None = None,
+        *,
+        verify: ssl.SSLContext | bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
+        jitter: Jitter = random.random,
+    ) -> None:
+        self.config = config
+        self._policy = policy or RetryPolicy()
+        self._jitter = jitter
+        self._wire = _Wire(config, clock)
+        self._sleep = sleep
+        self._http = httpx.AsyncClient(transport=transport, verify=verify)
+
+    @classmethod
+    async def create(cls, config: SoraConfig) -> AsyncSoraClient:
+        """A client whose certificates were read off the loop."""
+        return cls(config, verify=await asyncio.to_thread(ssl_context, config))
+
+    async def send(self, request: Request[AnswerT]) -> AnswerT:
+        """Send a request, again where that is safe, and return its answer.
+
+        :raises SoraError: what became of it instead
+        """
+        return await self._run(flows.call(request, self._policy, self._jitter))
+
+    async def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
+        """Look at a job until it is a video; see `flows.wait`."""
+        return await self._run(flows.wait(state, on_change))
+
+    async def list_videos(self, first: ListVideos | None = None) -> AsyncIterator[Video]:
+        """The list's videos, page by page, in the server's order; always ends."""
+        pages = flows.Pages(first or ListVideos())
+        while pages.next is not None:
+            for video in pages.take(await self.send(pages.next)):
+                yield video
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncSoraClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, flow: Flow[ResultT]) -> ResultT:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = advance(flow, outcome)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            outcome = await self._perform(step)
+
+    async def _perform(self, step: Step) -> Outcome:
+        try:
+            match step:
+                case Send():
+                    response = await self._http.send(self._wire.request(step))
+                    return self._wire.reply(response, response.content)
+                case Sleep():
+                    await self._sleep(step.seconds)
+                    return Reply(self._wire.clock())
+                case _:
+                    raise NotImplementedError(f"{step} is for reading content, which only the blocking client does")
+        except httpx.RequestError as error:
+            return error

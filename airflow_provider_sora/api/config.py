@@ -1,0 +1,100 @@
+"""Where a server is and how to talk to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+import httpx
+
+from airflow_provider_sora import __version__
+from airflow_provider_sora.exceptions import SoraConfigError
+
+AuthScheme = Literal["bearer", "api-key", "none"]
+
+NO_HOST = (
+    "no server is set: put the base URL of a server that speaks the Videos API into the connection's Host, for example "
+    "https://videos.example.com/v1. There is no default, because OpenAI ended its hosted Sora API on 2026-09-24."
+)
+
+
+@dataclass(frozen=True)
+class SoraConfig:
+    """A server and the way to it.
+
+    :param base_url: scheme, host and path up to and including the version, for example ``https://host/v1``
+    :param api_key: sent to this server and to no other
+    :param auth: ``bearer`` (``Authorization: Bearer``), ``api-key`` (the header of that name, as Azure wants), ``none``
+    :param headers: sent with every request
+    :param query: query parameters sent with every request, for example ``api-version``
+    :param timeout_seconds: for reading and writing: the longest silence, not the length of a whole download
+    :param connect_timeout_seconds: for making the connection
+    :param verify: check the server's certificate; or the path of a CA bundle to check it against
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    auth: AuthScheme = "bearer"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = 60.0
+    connect_timeout_seconds: float = 10.0
+    verify: bool | str = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
+        if self.auth not in get_args(AuthScheme):
+            allowed = ", ".join(get_args(AuthScheme))
+            raise SoraConfigError(f"auth is {self.auth!r}; it has to be one of {allowed}")
+        for name in ("timeout_seconds", "connect_timeout_seconds"):
+            if getattr(self, name) <= 0:
+                raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds")
+
+    @property
+    def timeout(self) -> httpx.Timeout:
+        """The time limits, as httpx takes them."""
+        return httpx.Timeout(self.timeout_seconds, connect=self.connect_timeout_seconds)
+
+    def all_headers(self) -> dict[str, str]:
+        """Headers of every request to this server, the key included."""
+        headers = {"Accept": "application/json", "User-Agent": f"airflow-provider-sora/{__version__}", **self.headers}
+        if self.api_key and self.auth == "bearer":
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        elif self.api_key and self.auth == "api-key":
+            headers["api-key"] = self.api_key
+        return headers
+
+    def secrets(self) -> list[str]:
+        """What must not be shown, should a server's answer repeat it."""
+        sent = [self.api_key, *self.headers.values(), *self.query.values()]
+        return [value for value in sent if value and len(value) >= 8]
+
+
+def normalize_base_url(text: str) -> str:
+    """The base URL with scheme and version: ``host:8000`` is ``https://host:8000/v1``, ``http://host/v1/`` stays.
+
+    :raises SoraConfigError: there is no host in it
+    """
+    text = (text or "").strip()
+    if not text:
+        raise SoraConfigError(NO_HOST)
+    if "://" not in text:
+        text = f"https://{text}"
+    parts = urlsplit(text)
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or parts.username or parts.password:
+        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        raise SoraConfigError(
+            f"{shown!r} is no base URL: it has to be http:// or https://, a host, perhaps a port and a path, without "
+            "user, query or fragment (the key belongs in Password, query parameters in Extra)"
+        )
+    path = parts.path.rstrip("/")
+    if not re.search(r"/v\d+\w*$", path):
+        path += "/v1"
+    return f"{parts.scheme}://{parts.netloc}{path}"

@@ -1,0 +1,160 @@
+"""What to do next, decided from what is known: no clock, no I/O, no Airflow.
+
+Whoever runs the exchange (a client, a trigger) tells the time and does what comes out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from airflow_provider_sora.api.errors import failed_video_error
+from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.exceptions import (
+    SoraAmbiguousError,
+    SoraAuthError,
+    SoraConfigError,
+    SoraConnectionError,
+    SoraError,
+    SoraNotFoundError,
+    SoraRateLimitError,
+    SoraServerError,
+    SoraStatusError,
+    SoraWaitError,
+    SoraWaitTimeoutError,
+)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How one call is tried again.
+
+    :param attempts: how often it is sent at most
+    :param base_seconds: the first pause; each further one doubles
+    :param max_seconds: the longest pause; a server that asks for more gets its error passed on, so no worker is held
+    """
+
+    attempts: int = 5
+    base_seconds: float = 0.5
+    max_seconds: float = 30.0
+
+    def pause(self, attempt: int, jitter: float) -> float:
+        """The pause after attempt number `attempt` (from 1); `jitter` is a random number in [0, 1)."""
+        ceiling = min(self.max_seconds, self.base_seconds * 2.0 ** (attempt - 1))
+        return ceiling * (0.5 + jitter / 2)
+
+
+def retry_pause(policy: RetryPolicy, error: SoraError, attempt: int, *, paid: bool, jitter: float) -> float | None:
+    """How many seconds to wait before sending again, or None to give up.
+
+    A paid call is sent again only where the server cannot have accepted it: no connection, 429, 503 with `Retry-After`.
+    """
+    asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
+    if attempt >= policy.attempts or (asked or 0) > policy.max_seconds:
+        return None
+    if not (_was_not_accepted(error) if paid else _is_transient(error)):
+        return None
+    pause = policy.pause(attempt, jitter)
+    return pause if asked is None else max(pause, asked)
+
+
+def _was_not_accepted(error: SoraError) -> bool:
+    if isinstance(error, SoraConnectionError):
+        return not isinstance(error, SoraAmbiguousError)
+    if isinstance(error, SoraServerError):
+        return error.status_code == 503 and error.retry_after_seconds is not None
+    return isinstance(error, SoraRateLimitError)
+
+
+def _is_transient(error: SoraError) -> bool:
+    return isinstance(error, SoraConnectionError | SoraRateLimitError | SoraServerError)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A wait for one job, as far as it has come.
+
+    :param deadline: unix seconds after which waiting stops
+    :param poll_interval_seconds: pause between two looks
+    :param failures: looks in a row that brought no status
+    :param last_seen: the newest sight of the job
+    """
+
+    video_id: str
+    deadline: float
+    poll_interval_seconds: float
+    failures: int = 0
+    last_seen: Video | None = None
+
+    @property
+    def last_status(self) -> str:
+        """The job's status when it was last seen, in words."""
+        return self.last_seen.status.value if self.last_seen else "never"
+
+
+@dataclass(frozen=True)
+class LookAgain:
+    """Look once more after `seconds`; `wait` is how far things have come."""
+
+    wait: Wait
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Done:
+    """The video is there."""
+
+    video: Video
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """There will be no video from this wait."""
+
+    error: SoraError
+
+
+Verdict = LookAgain | Done | GiveUp
+
+# Looks in a row without an answer before a wait is given up: with doubling pauses up to a minute, eight minutes at the
+# default interval, which outlasts a server's restart. A 404 is answered sooner, but not at once: a gateway may answer
+# before its own database shows the new job.
+MAX_FAILURES = 10
+MAX_NOT_FOUND = 3
+MAX_PAUSE_SECONDS = 60.0
+
+
+def after_look(wait: Wait, video: Video, now: float, *, hint_seconds: float | None = None) -> Verdict:
+    """What a sight of the job means. `hint_seconds` is the server's own word on when to look again."""
+    if video.status is VideoStatus.COMPLETED:
+        return Done(video)
+    if not video.status.is_running:
+        return GiveUp(failed_video_error(video))
+    return _look_again(replace(wait, failures=0, last_seen=video), hint_seconds or wait.poll_interval_seconds, now)
+
+
+def after_failure(wait: Wait, error: SoraError, now: float) -> Verdict:
+    """What it means that a look brought no status: a poll that fails is not a video that fails."""
+    failures = wait.failures + 1
+    limit = MAX_NOT_FOUND if isinstance(error, SoraNotFoundError) else MAX_FAILURES
+    if failures >= limit or not _may_pass(error):
+        return GiveUp(_stopped_by(wait, error, failures))
+    pause = min(MAX_PAUSE_SECONDS, wait.poll_interval_seconds * 2.0 ** (failures - 1))
+    asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
+    return _look_again(replace(wait, failures=failures), max(pause, asked or 0), now)
+
+
+def _may_pass(error: SoraError) -> bool:
+    return error.retryable or isinstance(error, SoraNotFoundError)
+
+
+def _stopped_by(wait: Wait, error: SoraError, failures: int) -> SoraWaitError:
+    times = f"{failures} looks in a row failed, the last with: " if failures > 1 else ""
+    lasting = isinstance(error, SoraAuthError | SoraConfigError | SoraNotFoundError)
+    return SoraWaitError(wait.video_id, f"{times}{error}", last_status=wait.last_status, retryable=not lasting)
+
+
+def _look_again(wait: Wait, seconds: float, now: float) -> Verdict:
+    left = wait.deadline - now
+    if left <= 0:
+        return GiveUp(SoraWaitTimeoutError(wait.video_id, "the timeout has passed", last_status=wait.last_status))
+    return LookAgain(wait, min(seconds, left))

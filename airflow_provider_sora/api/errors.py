@@ -1,0 +1,119 @@
+"""From what went wrong on the wire to an error of ours: the server's words in any shape, one class per meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from airflow_provider_sora.api.models import Video, VideoStatus, parse_json, shorten
+from airflow_provider_sora.exceptions import (
+    SoraAmbiguousError,
+    SoraAuthError,
+    SoraBadRequestError,
+    SoraConflictError,
+    SoraConnectionError,
+    SoraNotFoundError,
+    SoraRateLimitError,
+    SoraServerError,
+    SoraStatusError,
+    SoraUnsupportedError,
+    SoraVideoFailedError,
+    SoraVideoRefusedError,
+)
+
+_BY_STATUS: dict[int, type[SoraStatusError]] = {
+    401: SoraAuthError,
+    403: SoraAuthError,
+    404: SoraNotFoundError,
+    405: SoraUnsupportedError,
+    408: SoraServerError,
+    409: SoraConflictError,
+    410: SoraNotFoundError,
+    425: SoraServerError,
+    429: SoraRateLimitError,
+    501: SoraUnsupportedError,
+}
+
+# Failures that never reached the server: sending again cannot pay twice.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes.
+_REFUSED = (
+    "moderation",
+    "content_policy",
+    "content_filter",
+    "safety",
+    "sentinel_block",
+    "invalid",
+    "unsupported_value",
+)
+
+
+def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
+    """What it means that no answer came; for a paid call that may have been sent, it is ambiguous."""
+    words = f"{call} got no answer: {type(error).__name__}: {error}".rstrip(": ")
+    if paid and not isinstance(error, _NOT_SENT):
+        return SoraAmbiguousError(f"{words}; the server may have accepted it")
+    return SoraConnectionError(words)
+
+
+def status_error(
+    call: str, status_code: int, headers: Mapping[str, str], body: bytes, *, now: float
+) -> SoraStatusError:
+    """The error for an answer of status 300 and above. `now` is unix seconds, for a `Retry-After` that is a date."""
+    code, detail = read_error(body)
+    default = SoraServerError if status_code >= 500 else SoraBadRequestError
+    return _BY_STATUS.get(status_code, default)(
+        call, status_code, detail, code=code, retry_after_seconds=retry_after_seconds(headers, now)
+    )
+
+
+def read_error(body: bytes) -> tuple[str | None, str]:
+    """Code and message of an error body: an object, a text, a list of field errors, problem+json, HTML or nothing."""
+    payload = parse_json(body)
+    if not isinstance(payload, dict):
+        return None, shorten(body)
+    error = next((payload[key] for key in ("error", "detail", "title", "message") if payload.get(key)), None)
+    if isinstance(error, dict):
+        code = error.get("code") or error.get("type")
+        return (str(code) if code else None), str(error.get("message") or error)
+    if isinstance(error, list):
+        return None, "; ".join(_field_error(item) for item in error)
+    return None, str(error) if error else shorten(body)
+
+
+def _field_error(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    where = ".".join(str(part) for part in item.get("loc", ()))
+    return f"{where}: {item.get('msg', item)}" if where else str(item.get("msg", item))
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """How long the server asks to wait: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date."""
+    milliseconds = headers.get("retry-after-ms", "")
+    if _is_number(milliseconds):
+        return float(milliseconds) / 1000
+    value = headers.get("retry-after", "")
+    if _is_number(value):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError):
+        return None
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit() and text.isascii()
+
+
+def failed_video_error(video: Video) -> SoraVideoFailedError:
+    """The error for a job that ended without a video."""
+    code = video.error.code if video.error else video.status.value
+    message = video.error.message if video.error else ""
+    refused = any(word in code.lower() for word in _REFUSED) and video.status is VideoStatus.FAILED
+    error_type = SoraVideoRefusedError if refused else SoraVideoFailedError
+    return error_type(video.id, code, message, status=video.status.value)

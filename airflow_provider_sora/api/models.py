@@ -1,0 +1,200 @@
+"""What servers answer, read tolerantly.
+
+Field names, units and meanings follow the official OpenAPI description of the Videos API. Servers leave fields out, set
+them to null or "", and use types and statuses of their own: what can be understood is, and the rest never fails a job.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from airflow_provider_sora.exceptions import SoraAnswerError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class VideoStatus(StrEnum):
+    """A job's life, in the API's four words and three that servers add."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the job may still become a video."""
+        return self in (VideoStatus.QUEUED, VideoStatus.IN_PROGRESS)
+
+
+_OTHER_WORDS = {
+    "pending": VideoStatus.QUEUED,
+    "succeeded": VideoStatus.COMPLETED,
+    "success": VideoStatus.COMPLETED,
+    "canceled": VideoStatus.CANCELLED,
+}
+
+
+def read_status(value: object) -> VideoStatus:
+    """A status in any server's words; one that is unknown counts as still running."""
+    word = str(value or "").strip().lower()
+    if word in _OTHER_WORDS:
+        return _OTHER_WORDS[word]
+    try:
+        return VideoStatus(word)
+    except ValueError:
+        return VideoStatus.IN_PROGRESS
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(str(value).rstrip("% "))
+    except ValueError:
+        return None
+
+
+def _unix_seconds(value: object) -> int | None:
+    if isinstance(value, str) and "-" in value:
+        try:
+            return int(datetime.fromisoformat(value).timestamp())
+        except ValueError:
+            return None
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+Text = Annotated[str | None, BeforeValidator(_text)]
+UnixSeconds = Annotated[int | None, BeforeValidator(_unix_seconds)]
+
+
+class VideoError(BaseModel):
+    """Why a job failed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str = "unknown"
+    message: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _any_shape(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return {"message": str(value)}
+        code = _text(value.get("code")) or _text(value.get("type")) or "unknown"
+        return {"code": code, "message": _text(value.get("message")) or ""}
+
+
+class Video(BaseModel):
+    """A video job. Times are unix seconds; ``seconds`` is text, as the API has it; ``progress`` is 0 to 100."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str = Field(min_length=1, coerce_numbers_to_str=True)
+    status: Annotated[VideoStatus, BeforeValidator(read_status)]
+    server_status: str = ""
+    model: Text = None
+    progress: Annotated[float | None, BeforeValidator(_number)] = None
+    created_at: UnixSeconds = None
+    completed_at: UnixSeconds = None
+    expires_at: UnixSeconds = None
+    prompt: Text = None
+    seconds: Text = None
+    size: Text = None
+    remixed_from_video_id: Text = None
+    error: VideoError | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_the_servers_word(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {**value, "server_status": str(value.get("status") or ""), "error": value.get("error") or None}
+
+
+class VideoPage(BaseModel):
+    """One page of the list; the next one starts after ``last_id``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data: tuple[Video, ...]
+    last_id: Text = None
+    has_more: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_no(cls, value: object) -> object:
+        return {**value, "has_more": bool(value.get("has_more"))} if isinstance(value, dict) else value
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON value of a body, or None where it is not JSON."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def read_model(model: type[ModelT], call: str, body: bytes) -> ModelT:
+    """Read a body as `model`.
+
+    :raises SoraAnswerError: naming the call and the first part of what came
+    """
+    try:
+        return model.model_validate(parse_json(body))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
+        raise SoraAnswerError(
+            f"{call} answered something that is not a {model.__name__} ({wrong}): {shorten(body)}"
+        ) from None
+
+
+def find_failed_video(body: bytes) -> Video | None:
+    """The failed job in the body of an error answer.
+
+    vLLM-Omni answers 500 or 400 with the whole Video; LiteLLM puts that JSON, as text, into ``error.message``.
+    """
+    for candidate in _json_objects(parse_json(body)):
+        if "id" in candidate and "status" in candidate and not read_status(candidate["status"]).is_running:
+            try:
+                video = Video.model_validate(candidate)
+            except ValidationError:
+                continue
+            if video.status is not VideoStatus.COMPLETED:
+                return video
+    return None
+
+
+def _json_objects(payload: object) -> list[dict[str, Any]]:
+    if not isinstance(payload, dict):
+        return []
+    error = payload.get("error")
+    message = error.get("message") if isinstance(error, dict) else error
+    return [payload, *_objects_in_text(message)]
+
+
+def _objects_in_text(text: object) -> list[dict[str, Any]]:
+    if not isinstance(text, str) or "{" not in text:
+        return []
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
+    except ValueError:
+        return []
+    return [value] if isinstance(value, dict) else []
+
+
+def shorten(body: bytes, limit: int = 300) -> str:
+    """The beginning of a body, fit for a message of one line."""
+    text = " ".join(body[: 4 * limit].decode("utf-8", "replace").split())
+    return text if len(text) <= limit else text[:limit] + "…"

@@ -1,0 +1,169 @@
+"""One type per call of the Videos API: its fields, its path, what it answers.
+
+Paths and fields follow the official OpenAPI description. Fields it does not name are kept and sent untouched, so every
+parameter a server knows (``seed``, ``fps``, ``negative_prompt`` ...) can be used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from airflow_provider_sora.api.models import (
+    Video,
+    VideoPage,
+    VideoStatus,
+    find_failed_video,
+    parse_json,
+    read_model,
+    read_status,
+)
+
+AnswerT = TypeVar("AnswerT")
+Variant = Literal["video", "thumbnail", "spritesheet"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to send: its bytes, a name with an extension, and its true content type."""
+
+    content: bytes = field(repr=False)
+    filename: str
+    content_type: str
+
+
+def _seconds_as_text(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) else value
+
+
+class Request(BaseModel, Generic[AnswerT]):
+    """What every call has. `paid` marks the calls that start a job and so must never be sent twice blindly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    method: ClassVar[str] = "GET"
+    paid: ClassVar[bool] = False
+
+    def path(self) -> str:
+        """The path below the base URL, percent-encoded."""
+        raise NotImplementedError
+
+    def query(self) -> dict[str, str]:
+        """Query parameters of this call alone."""
+        return {}
+
+    def fields(self) -> dict[str, Any]:
+        """The body's fields: JSON values, and `Upload` for files. Empty: no body."""
+        return {}
+
+    def read(self, body: bytes) -> AnswerT:
+        """The answer, from a body that came with a status below 300.
+
+        :raises SoraAnswerError: the body is not what this call answers
+        """
+        raise NotImplementedError
+
+    def read_refusal(self, body: bytes) -> AnswerT | None:  # noqa: ARG002 - for those that can
+        """The answer hidden in an error's body, where the body matters more than the status."""
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path()}"
+
+
+class _VideoRequest(Request[Video]):
+    """A call that answers one video."""
+
+    def read(self, body: bytes) -> Video:
+        return read_model(Video, str(self), body)
+
+    def read_refusal(self, body: bytes) -> Video | None:
+        return find_failed_video(body)
+
+
+class CreateVideo(_VideoRequest):
+    """``POST /videos``. `size` is ``"<width>x<height>"`` in pixels; `input_reference` is a picture to start from."""
+
+    model_config = ConfigDict(extra="allow")
+    method: ClassVar[str] = "POST"
+    paid: ClassVar[bool] = True
+
+    prompt: str = Field(min_length=1)
+    model: str | None = None
+    seconds: Annotated[str | None, BeforeValidator(_seconds_as_text)] = None
+    size: str | None = None
+    input_reference: Upload | None = None
+
+    def path(self) -> str:
+        return "/videos"
+
+    def fields(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in CreateVideo.model_fields}
+        return {name: value for name, value in {**named, **(self.model_extra or {})}.items() if value is not None}
+
+
+class RetrieveVideo(_VideoRequest):
+    """``GET /videos/{video_id}``."""
+
+    video_id: str = Field(min_length=1)
+
+    def path(self) -> str:
+        return _video_path(self.video_id)
+
+
+class ListVideos(Request[VideoPage]):
+    """``GET /videos``: at most `limit` videos, beginning behind the id `after`."""
+
+    limit: int | None = Field(default=None, ge=0, le=100)
+    order: Literal["asc", "desc"] | None = None
+    after: str | None = None
+
+    def path(self) -> str:
+        return "/videos"
+
+    def query(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self if value is not None}
+
+    def read(self, body: bytes) -> VideoPage:
+        return read_model(VideoPage, str(self), body)
+
+
+class DeleteVideo(Request[bool]):
+    """``DELETE /videos/{video_id}``; answers whether the server says that it is gone."""
+
+    method: ClassVar[str] = "DELETE"
+
+    video_id: str = Field(min_length=1)
+
+    def path(self) -> str:
+        return _video_path(self.video_id)
+
+    def read(self, body: bytes) -> bool:
+        payload = parse_json(body)
+        if not isinstance(payload, dict):
+            return True  # 204, or a body of the server's own: the status has said it
+        if "deleted" in payload:
+            return bool(payload["deleted"])
+        return "status" not in payload or read_status(payload["status"]) is VideoStatus.DELETED
+
+
+class DownloadContent(Request[None]):
+    """``GET /videos/{video_id}/content``. The variant is left out for the video itself: SGLang answers 404 to it."""
+
+    video_id: str = Field(min_length=1)
+    variant: Variant = "video"
+
+    def path(self) -> str:
+        return f"{_video_path(self.video_id)}/content"
+
+    def query(self) -> dict[str, str]:
+        return {} if self.variant == "video" else {"variant": self.variant}
+
+
+def _video_path(video_id: str) -> str:
+    return f"/videos/{quote(video_id, safe='')}"

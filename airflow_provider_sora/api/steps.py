@@ -1,0 +1,82 @@
+"""The steps an exchange is made of, and what comes back from each.
+
+A flow is a generator of steps. Whoever drives it performs each and hands back a `Reply`, or the error that stopped it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+import httpx
+
+from airflow_provider_sora.api.encoding import Call
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send this call and read the whole answer."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
+class Open:
+    """Send this call and stop behind the headers; the body is read by `Read`. Closes what was open before."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
+class Read:
+    """The next bytes of the open body; none at its end."""
+
+
+@dataclass(frozen=True)
+class Emit:
+    """Hand these bytes to whoever reads the content."""
+
+    chunk: bytes
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Do nothing for so long; 0 just tells the time."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, and when (unix seconds). After `Sleep` and `Emit` only the time is of use."""
+
+    at: float
+    status_code: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def hint_seconds(self) -> float | None:
+        """When the server suggests to look again; the official client reads the same header."""
+        value = self.headers.get("openai-poll-after-ms", "")
+        return float(value) / 1000 if value.isdigit() and value.isascii() else None
+
+
+Step: TypeAlias = Send | Open | Read | Emit | Sleep
+Outcome: TypeAlias = Reply | httpx.RequestError
+Flow: TypeAlias = Generator[Step, Reply, ResultT]
+
+
+def advance(flow: Flow[ResultT], outcome: Outcome | None) -> Step:
+    """Take a flow to its next step; `outcome` is what became of the last one, None to begin.
+
+    :raises StopIteration: the flow has ended; its result is in ``value``
+    """
+    if outcome is None:
+        return next(flow)
+    if isinstance(outcome, Reply):
+        return flow.send(outcome)
+    return flow.throw(outcome)

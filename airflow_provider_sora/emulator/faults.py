@@ -1,0 +1,88 @@
+"""What goes wrong, when, and how often."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Route = Literal["create", "retrieve", "list", "delete", "content"]
+Effect = Literal["status", "drop", "slow", "truncate", "wrong_type", "fail_job", "expire"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong on one route.
+
+    :param route: ``create``, ``retrieve``, ``list``, ``delete`` or ``content``
+    :param effect: ``status`` answers with `status`; ``drop`` closes the connection; ``slow`` answers `seconds` late;
+        ``truncate`` sends content with `fraction` of its bytes and the full length, then closes; ``wrong_type`` sends a
+        JSON text as content with status 200; ``fail_job`` accepts the job and lets it fail with `code` and `message`;
+        ``expire`` accepts the job and forgets its content at once
+    :param times: how often; -1 for ever
+    :param skip: how many requests of the route to let pass first
+    :param accept: with ``status`` and ``drop``: do the work all the same, so that only the answer is lost
+    :param retry_after: with ``status``: the header's seconds
+    """
+
+    route: Route
+    effect: Effect
+    times: int = 1
+    skip: int = 0
+    accept: bool = False
+    status: int = 500
+    retry_after: float | None = None
+    seconds: float = 1.0
+    fraction: float = 0.5
+    code: str = "server_error"
+    message: str = "a fault that the emulator was asked for"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("route", get_args(Route)), ("effect", get_args(Effect))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it has to be one of {', '.join(allowed)}")
+
+
+class Faults:
+    """The faults still to come, in the order they were added."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[_Pending] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let this go wrong from now on."""
+        with self._lock:
+            self._pending.append(_Pending(fault, fault.skip, fault.times))
+
+    def clear(self) -> None:
+        """Let nothing go wrong any more."""
+        with self._lock:
+            self._pending.clear()
+
+    def take(self, route: Route) -> Fault | None:
+        """The fault that this request of `route` meets, if any; it is used up by that."""
+        with self._lock:
+            due = next((p for p in self._pending if p.fault.route == route and p.is_due()), None)
+            if due is None:
+                return None
+            due.left -= 1
+            return due.fault
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The faults still to come."""
+        with self._lock:
+            return [{**asdict(p.fault), "times": p.left, "skip": p.skip} for p in self._pending if p.left]
+
+
+@dataclass
+class _Pending:
+    fault: Fault
+    skip: int
+    left: int
+
+    def is_due(self) -> bool:
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        return self.left != 0

@@ -1,0 +1,91 @@
+"""The emulator as a server in a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+
+import uvicorn
+
+from airflow_provider_sora.emulator.app import ConnectionInScope, VideosApi
+from airflow_provider_sora.emulator.clock import Clock
+from airflow_provider_sora.emulator.faults import Faults
+from airflow_provider_sora.emulator.jobs import Jobs, Timing
+
+DEFAULT_API_KEY = "sora-emulator"
+
+
+class Emulator:
+    """A Videos API server on loopback; a context manager.
+
+    :param api_key: what clients have to send; None: nothing
+    :param clock: the server's time; a `Clock(running=False)` stands until it is moved
+    :param timing: how long jobs take
+    :param speed: divides all durations
+    :param port: 0 for a free one
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = DEFAULT_API_KEY,
+        clock: Clock | None = None,
+        timing: Timing | None = None,
+        speed: float = 1.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.api_key = api_key
+        self.clock = clock or Clock()
+        self.faults = Faults()
+        self.jobs = Jobs(self.clock.now, timing, speed)
+        self._api = VideosApi(self.jobs, self.faults, self.clock, api_key)
+        self._socket = socket.create_server((host, port))
+        self.host, self.port = self._socket.getsockname()[:2]
+        config = uvicorn.Config(
+            ConnectionInScope(self._api.app()), http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """What belongs into a connection's Host."""
+        return f"http://{self.host}:{self.port}/v1"
+
+    @property
+    def creates(self) -> int:
+        """How many paid jobs were accepted."""
+        return self.jobs.creates
+
+    @property
+    def requests(self) -> list[dict[str, object]]:
+        """What was asked for, in order: route, path, query, status."""
+        return self._api.log.entries
+
+    def connection(self) -> str:
+        """An Airflow connection to this server, for an ``AIRFLOW_CONN_…`` variable."""
+        return json.dumps({"conn_type": "sora", "host": self.base_url, "password": self.api_key})
+
+    def start(self) -> Emulator:
+        """Serve until `stop`."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the server and its thread."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+
+    def serve(self) -> None:
+        """Serve in this thread, until a signal."""
+        self._server.run([self._socket])
+
+    def __enter__(self) -> Emulator:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

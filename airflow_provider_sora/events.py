@@ -1,0 +1,101 @@
+"""The one value that crosses the border between triggerer and worker: built, parsed and validated here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from airflow_provider_sora.exceptions import (
+    SoraAnswerError,
+    SoraError,
+    SoraVideoFailedError,
+    SoraVideoRefusedError,
+    SoraWaitError,
+    SoraWaitTimeoutError,
+)
+from airflow_provider_sora.manifest import VideoManifest
+
+Outcome = Literal["completed", "failed", "refused", "timeout", "stopped"]
+
+
+class VideoEvent(BaseModel):
+    """How a wait ended: with a video, or with the parts its error is made of. All plain JSON.
+
+    :param outcome: `completed`; `failed` or `refused` by the server; ended by `timeout`, or `stopped` by an error
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: Outcome
+    video_id: str
+    video: VideoManifest | None = None
+    status: str = ""
+    code: str = ""
+    message: str = ""
+    retryable: bool = True
+
+    @model_validator(mode="after")
+    def _completed_means_a_video(self) -> VideoEvent:
+        if (self.outcome == "completed") != (self.video is not None):
+            raise ValueError("an event carries a video exactly when its outcome is completed")
+        return self
+
+    @classmethod
+    def of(cls, manifest: VideoManifest) -> VideoEvent:
+        """The event for a finished video."""
+        return cls(outcome="completed", video_id=manifest.id, video=manifest)
+
+    @classmethod
+    def of_error(cls, video_id: str, error: SoraError) -> VideoEvent:
+        """The event for a wait that brought no video."""
+        if isinstance(error, SoraVideoFailedError):
+            outcome: Outcome = "refused" if isinstance(error, SoraVideoRefusedError) else "failed"
+            return cls(outcome=outcome, video_id=video_id, status=error.status, code=error.code, message=error.message)
+        if isinstance(error, SoraWaitError):
+            outcome = "timeout" if isinstance(error, SoraWaitTimeoutError) else "stopped"
+            return cls(
+                outcome=outcome,
+                video_id=video_id,
+                status=error.last_status,
+                message=error.cause,
+                retryable=error.retryable,
+            )
+        return cls(
+            outcome="stopped", video_id=video_id, status="unknown", message=str(error), retryable=error.retryable
+        )
+
+    @classmethod
+    def parse(cls, payload: object) -> VideoEvent:
+        """An event as it came from the triggerer.
+
+        :raises SoraAnswerError: it is missing or not an event; never to be taken for success
+        """
+        try:
+            return cls.model_validate(payload)
+        except ValidationError as error:
+            raise SoraAnswerError(
+                f"the triggerer sent what is no video event ({error.error_count()} errors): {str(payload)[:200]}"
+            ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as plain JSON values: anything else can bring a triggerer down."""
+        return self.model_dump(mode="json")
+
+    def manifest(self) -> VideoManifest:
+        """The finished video.
+
+        :raises SoraVideoFailedError: the job ended without one
+        :raises SoraWaitError: waiting ended before the job did
+        """
+        if self.video is not None:
+            return self.video
+        raise self._error()
+
+    def _error(self) -> SoraError:
+        if self.outcome == "timeout":
+            return SoraWaitTimeoutError(self.video_id, self.message, last_status=self.status)
+        if self.outcome == "stopped":
+            return SoraWaitError(self.video_id, self.message, last_status=self.status, retryable=self.retryable)
+        error_type = SoraVideoRefusedError if self.outcome == "refused" else SoraVideoFailedError
+        return error_type(self.video_id, self.code, self.message, status=self.status)

@@ -1,0 +1,182 @@
+"""Every error this package raises.
+
+SoraError
+├── SoraConfigError           the connection or an argument is wrong; nothing was sent
+├── SoraConnectionError       no answer came: refused, timed out, broken off, TLS
+│   └── SoraAmbiguousError    ... while sending something paid: the server may have accepted it
+├── SoraAnswerError           an answer came that cannot be read
+├── SoraStatusError           the server answered with an error status
+│   ├── SoraBadRequestError       400, 413, 415, 422 and the like: this request will never do
+│   ├── SoraAuthError             401, 403
+│   ├── SoraNotFoundError         404, 410
+│   ├── SoraUnsupportedError      405, 501: this server has no such call
+│   ├── SoraConflictError         409: not now, the video is in another state
+│   ├── SoraRateLimitError        429, with the seconds to wait where the server said them
+│   └── SoraServerError           5xx
+├── SoraVideoFailedError      the job ended without a video
+│   └── SoraVideoRefusedError     ... because of what was asked: moderation, an invalid value
+├── SoraWaitError             waiting ended before the job did; the job was left running on the server
+│   └── SoraWaitTimeoutError      ... because the deadline passed
+└── SoraContentError          what was downloaded is not the video that was asked for
+    ├── SoraContentNotReadyError  ... because the job has not ended
+    └── SoraContentExpiredError   ... because the server no longer keeps it
+
+`retryable` says whether the same call, made later, can succeed. Nothing here knows Airflow: operators turn what is not
+retryable into `AirflowFailException`.
+"""
+
+from __future__ import annotations
+
+
+class SoraError(Exception):
+    """Base of all errors of this package."""
+
+    retryable = False
+
+
+class SoraConfigError(SoraError, ValueError):
+    """The connection or an argument is wrong; raised before anything is sent."""
+
+
+class SoraConnectionError(SoraError):
+    """No answer came from the server."""
+
+    retryable = True
+
+
+class SoraAmbiguousError(SoraConnectionError):
+    """A paid request got no answer: the server may or may not have accepted it."""
+
+
+class SoraAnswerError(SoraError):
+    """An answer came that cannot be read as what was asked for."""
+
+    retryable = True
+
+
+class SoraStatusError(SoraError):
+    """The server answered with an error status.
+
+    :param call: method and path, for example ``GET /videos/video_1``
+    :param status_code: the HTTP status
+    :param detail: the server's own words, shortened
+    :param code: the server's machine-readable error code, where it gave one
+    :param retry_after_seconds: how long the server asked to wait, where it said so
+    """
+
+    def __init__(
+        self,
+        call: str,
+        status_code: int,
+        detail: str,
+        *,
+        code: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        coded = f" [{code}]" if code else ""
+        wait = "" if retry_after_seconds is None else f" (asked to wait {retry_after_seconds:g} s)"
+        super().__init__(f"{call} answered HTTP {status_code}{coded}: {detail or 'no explanation'}{wait}")
+        self.call = call
+        self.status_code = status_code
+        self.detail = detail
+        self.code = code
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SoraBadRequestError(SoraStatusError):
+    """The server refuses this request and always will."""
+
+
+class SoraAuthError(SoraStatusError):
+    """The server does not accept the key."""
+
+
+class SoraNotFoundError(SoraStatusError):
+    """The server does not know this video or this path."""
+
+
+class SoraUnsupportedError(SoraStatusError):
+    """The server does not offer this call."""
+
+
+class SoraConflictError(SoraStatusError):
+    """The video is in a state that does not allow this call now."""
+
+    retryable = True
+
+
+class SoraRateLimitError(SoraStatusError):
+    """Too many requests, or a quota is used up."""
+
+    retryable = True
+
+
+class SoraServerError(SoraStatusError):
+    """The server failed."""
+
+    retryable = True
+
+
+class SoraVideoFailedError(SoraError):
+    """The job ended without a video.
+
+    :param video_id: the job
+    :param code: the server's error code
+    :param message: the server's explanation
+    :param status: ``failed``, ``cancelled``, ``expired`` or ``deleted``
+    """
+
+    retryable = True
+
+    def __init__(self, video_id: str, code: str, message: str, *, status: str = "failed") -> None:
+        super().__init__(f"video {video_id} {status} on the server [{code}]: {message or 'no explanation'}")
+        self.video_id = video_id
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class SoraVideoRefusedError(SoraVideoFailedError):
+    """What was asked for was refused (moderation, an invalid value): the same request will be refused again."""
+
+    retryable = False
+
+
+class SoraWaitError(SoraError):
+    """Waiting ended before the job did; the job was left running on the server.
+
+    :param video_id: the job
+    :param cause: why waiting ended, a clause
+    :param last_status: the job's status when it was last seen
+    """
+
+    retryable = True
+
+    def __init__(self, video_id: str, cause: str, *, last_status: str, retryable: bool = True) -> None:
+        super().__init__(
+            f"stopped waiting for video {video_id} (last seen {last_status}), left running on the server: {cause}"
+        )
+        self.video_id = video_id
+        self.cause = cause
+        self.last_status = last_status
+        self.retryable = retryable
+
+
+class SoraWaitTimeoutError(SoraWaitError):
+    """The deadline passed while the job was still running."""
+
+
+class SoraContentError(SoraError):
+    """What was downloaded is not the whole video, or not a video."""
+
+    retryable = True
+
+
+class SoraContentNotReadyError(SoraContentError):
+    """The job has not ended, so there is nothing to download yet."""
+
+
+class SoraContentExpiredError(SoraContentError):
+    """The server no longer keeps the content of this video."""
+
+    retryable = False

@@ -1,0 +1,94 @@
+"""What Airflow discovers about this package, as plain data: nothing of the package is imported for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_INTEGRATION = "Sora (Videos API)"
+
+
+def _modules(kind: str, *names: str) -> list[dict[str, Any]]:
+    return [
+        {"integration-name": _INTEGRATION, "python-modules": [f"airflow_provider_sora.{kind}.{name}" for name in names]}
+    ]
+
+
+_JSON_OBJECT = {"type": ["object", "string", "null"]}
+
+CONN_FIELDS: dict[str, dict[str, Any]] = {
+    "auth": {
+        "label": "Auth scheme",
+        "description": "How the API key is sent: bearer, api-key (Azure), or none",
+        "schema": {"type": ["string", "null"], "enum": ["bearer", "api-key", "none"], "default": "bearer"},
+    },
+    "headers": {
+        "label": "Headers",
+        "description": 'Sent with every request, as JSON: {"name": "value"}',
+        "schema": _JSON_OBJECT,
+    },
+    "query": {
+        "label": "Query parameters",
+        "description": 'Sent with every request, as JSON: {"custom_llm_provider": "openai"}',
+        "schema": _JSON_OBJECT,
+    },
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "The longest silence while reading or writing",
+        "schema": {"type": ["number", "null"], "default": 60},
+    },
+    "connect_timeout": {
+        "label": "Connect timeout (seconds)",
+        "description": "For making the connection",
+        "schema": {"type": ["number", "null"], "default": 10},
+    },
+    "verify": {
+        "label": "Verify TLS",
+        "description": "true, false, or the path of a CA bundle",
+        "schema": {"type": ["string", "null"], "default": "true"},
+    },
+}
+
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "login", "port"],
+    "relabeling": {"host": "Base URL", "password": "API key"},
+    "placeholders": {"host": "https://videos.example.com/v1", "password": "the server's API key"},
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-sora",
+        "name": _INTEGRATION,
+        "description": "Make videos on any server that speaks the Videos API and move them to your storage.",
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://platform.openai.com/docs/api-reference/videos",
+                "tags": ["service"],
+            }
+        ],
+        "operators": _modules("operators", "sora"),
+        "hooks": _modules("hooks", "sora"),
+        "triggers": _modules("triggers", "sora"),
+        "transfers": [
+            {
+                "source-integration-name": _INTEGRATION,
+                "target-integration-name": target,
+                "python-module": f"airflow_provider_sora.transfers.{module}",
+            }
+            for target, module in (
+                ("Amazon Simple Storage Service (S3)", "sora_to_s3"),
+                ("Common IO", "sora_to_object_storage"),
+            )
+        ],
+        "connection-types": [
+            {
+                "connection-type": "sora",
+                "hook-class-name": "airflow_provider_sora.hooks.sora.SoraHook",
+                "hook-name": _INTEGRATION,
+                "conn-fields": CONN_FIELDS,
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+            }
+        ],
+    }

@@ -1,0 +1,69 @@
+"""Waiting in the triggerer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.events import VideoEvent
+from airflow_provider_sora.exceptions import SoraError, SoraWaitError
+from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.manifest import VideoManifest
+
+
+class SoraVideoTrigger(BaseTrigger):
+    """Waits for one video job and yields one `VideoEvent`. It only reads, so two copies of it do no harm.
+
+    :param sora_conn_id: the connection of the server that runs the job
+    :param video_id: the job
+    :param deadline: unix seconds after which waiting stops; absolute, so that it survives a triggerer's restart
+    :param poll_interval: seconds between two looks
+    """
+
+    def __init__(self, *, sora_conn_id: str, video_id: str, deadline: float, poll_interval: float) -> None:
+        super().__init__()
+        self.sora_conn_id = sora_conn_id
+        self.video_id = video_id
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and arguments: ids and numbers, no secret and no prompt."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "sora_conn_id": self.sora_conn_id,
+                "video_id": self.video_id,
+                "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield how it ended."""
+        yield TriggerEvent((await self._wait()).to_json())
+
+    async def _wait(self) -> VideoEvent:
+        try:
+            async with await SoraHook(self.sora_conn_id).get_async_conn() as client:
+                video = await client.wait(Wait(self.video_id, self.deadline, self.poll_interval), self._log_progress)
+        except SoraError as error:
+            return VideoEvent.of_error(self.video_id, error)
+        except Exception as error:  # the id must reach the task, whatever broke here
+            self.log.exception("Waiting for video %s broke", self.video_id)
+            cause = f"{type(error).__name__}: {error}"
+            return VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
+        return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id))
+
+    def _log_progress(self, video: Video) -> None:
+        self.log.info(*progress_line(video))
+
+
+def progress_line(video: Video) -> tuple[str, ...]:
+    """What to log of a job that has moved: a format and its arguments."""
+    progress = "" if video.progress is None else f", {video.progress:g} %"
+    return ("Video %s: %s%s", video.id, video.server_status or video.status.value, progress)

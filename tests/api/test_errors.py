@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_sora import exceptions
+from airflow_provider_sora.api.errors import (
+    connection_error,
+    failed_video_error,
+    read_error,
+    retry_after_seconds,
+    status_error,
+)
+from airflow_provider_sora.api.models import Video
+from tests.api.conftest import job
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"error": {"message": "no", "type": "t", "code": "c"}}, "c", "no"),
+        ({"error": {"message": "no", "type": "t", "code": None}}, "t", "no"),
+        ({"error": {"message": "no", "code": 42}}, "42", "no"),
+        ({"error": {"odd": 1}}, None, "{'odd': 1}"),
+        ({"error": "no"}, None, "no"),
+        ({"detail": "no"}, None, "no"),
+        (
+            {"detail": [{"loc": ["body", "size"], "msg": "bad"}, {"msg": "worse"}, "worst"]},
+            None,
+            "body.size: bad; worse; worst",
+        ),
+        ({"title": "Not allowed", "status": 403}, None, "Not allowed"),
+        ({"message": "no"}, None, "no"),
+        ({"odd": 1}, None, '{"odd": 1}'),
+    ],
+)
+def test_the_servers_words_are_found_in_every_shape(body: Any, code: str | None, message: str) -> None:
+    assert read_error(json.dumps(body).encode()) == (code, message)
+
+
+@pytest.mark.parametrize(("body", "message"), [(b"Bad Gateway", "Bad Gateway"), (b"", "")])
+def test_a_body_that_is_not_json_is_quoted(body: bytes, message: str) -> None:
+    assert read_error(body) == (None, message)
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "retryable"),
+    [
+        (307, "SoraBadRequestError", False),
+        (400, "SoraBadRequestError", False),
+        (401, "SoraAuthError", False),
+        (403, "SoraAuthError", False),
+        (404, "SoraNotFoundError", False),
+        (405, "SoraUnsupportedError", False),
+        (408, "SoraServerError", True),
+        (409, "SoraConflictError", True),
+        (410, "SoraNotFoundError", False),
+        (422, "SoraBadRequestError", False),
+        (425, "SoraServerError", True),
+        (429, "SoraRateLimitError", True),
+        (500, "SoraServerError", True),
+        (501, "SoraUnsupportedError", False),
+        (503, "SoraServerError", True),
+    ],
+)
+def test_each_status_has_a_class_that_says_whether_a_retry_can_help(status: int, name: str, retryable: bool) -> None:
+    error = status_error("GET /videos", status, {}, b'{"error": "no"}', now=NOW)
+    assert (type(error).__name__, error.retryable) == (name, retryable)
+    assert str(error) == f"GET /videos answered HTTP {status}: no"
+
+
+def test_the_message_holds_code_and_wait() -> None:
+    body = b'{"error": {"code": "rate_limit", "message": "slow down"}}'
+    error = status_error("POST /videos", 429, {"retry-after": "7"}, body, now=NOW)
+    assert str(error) == "POST /videos answered HTTP 429 [rate_limit]: slow down (asked to wait 7 s)"
+    assert (error.code, error.retry_after_seconds, error.status_code) == ("rate_limit", 7, 429)
+
+
+def test_a_silent_server_is_quoted_as_such() -> None:
+    assert "no explanation" in str(status_error("GET /videos", 500, {}, b"", now=NOW))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:30 GMT"}, 10.0),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:00 GMT"}, 0.0),
+        ({"retry-after": "later"}, None),
+        ({"retry-after-ms": "250", "retry-after": "3"}, 0.25),
+    ],
+)
+def test_retry_after_is_read_as_seconds_milliseconds_or_date(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after_seconds(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ConnectTimeout(""), httpx.PoolTimeout("")])
+def test_a_paid_call_that_was_never_sent_is_not_ambiguous(error: httpx.RequestError) -> None:
+    assert type(connection_error("POST /videos", error, paid=True)) is exceptions.SoraConnectionError
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout(""), httpx.ReadError(""), httpx.WriteError(""), httpx.RemoteProtocolError("")]
+)
+def test_a_paid_call_that_may_have_been_sent_is_ambiguous(error: httpx.RequestError) -> None:
+    found = connection_error("POST /videos", error, paid=True)
+    assert isinstance(found, exceptions.SoraAmbiguousError)
+    assert str(found) == f"POST /videos got no answer: {type(error).__name__}; the server may have accepted it"
+
+
+def test_a_free_call_is_never_ambiguous() -> None:
+    assert type(connection_error("GET /videos", httpx.ReadTimeout(""), paid=False)) is exceptions.SoraConnectionError
+
+
+@pytest.mark.parametrize("code", ["moderation_blocked", "sentinel_block", "invalid_value", "content_policy_violation"])
+def test_a_refusal_is_not_retryable_and_quotes_the_server(code: str) -> None:
+    error = failed_video_error(Video.model_validate(job("failed", error={"code": code, "message": "no"})))
+    assert isinstance(error, exceptions.SoraVideoRefusedError)
+    assert not error.retryable
+    assert str(error) == f"video video_1 failed on the server [{code}]: no"
+
+
+def test_a_failure_of_the_server_is_retryable() -> None:
+    error = failed_video_error(Video.model_validate(job("failed", error={"code": "server_error", "message": ""})))
+    assert type(error) is exceptions.SoraVideoFailedError
+    assert error.retryable
+
+
+def test_a_cancelled_job_without_an_error_is_named_by_its_status() -> None:
+    error = failed_video_error(Video.model_validate(job("canceled")))
+    assert str(error) == "video video_1 cancelled on the server [cancelled]: no explanation"

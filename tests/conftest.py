@@ -1,0 +1,38 @@
+"""An Airflow home of the run's own, made before anything imports Airflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+os.environ.update(
+    AIRFLOW_HOME=str(HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "example_dags"),
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__CORE__TEST_CONNECTION="Enabled",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
+    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+)
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> Path:
+    """A migrated metadata database: whatever runs a DAG needs one."""
+    command = [str(Path(sys.executable).with_name("airflow")), "db", "migrate"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return HOME

@@ -1,0 +1,149 @@
+"""The example on a real Airflow: scheduler-less, in this process, with its triggers."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_sora.emulator import Emulator
+from example_dags import content_calendar
+
+HEADER = ["date", "slug", "prompt", "seconds", "size"]
+
+
+def write(path: Path, *rows: list[str], header: list[str] | None = None) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header or HEADER, *rows])
+    return path
+
+
+def run(calendar: Path, target: Path, day: str = "2026-11-22") -> tuple[str, Path]:
+    """Run the DAG for a day; its state and the folder of that day."""
+    params: dict[str, Any] = {"calendar": str(calendar), "target": target.as_uri(), "day": day}
+    dag = content_calendar.content_calendar()
+    for task in dag.tasks:
+        task.retries = 0
+    # The option that names the day is called otherwise in Airflow 2.
+    name = next(n for n in inspect.signature(dag.test).parameters if n in ("logical_date", "execution_date"))
+    arguments: dict[str, Any] = {name: datetime.fromisoformat(f"{day}T00:00:00+00:00"), "run_conf": params}
+    dag_run = dag.test(**arguments)
+    return str(dag_run.state), target / day
+
+
+@pytest.fixture
+def fast(sora_emulator: Emulator, airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """Jobs that are done when the trigger first looks."""
+    sora_emulator.jobs.speed = 1000
+    return sora_emulator
+
+
+def test_each_row_of_the_day_becomes_a_video_with_thumbnail_and_index(fast: Emulator, tmp_path: Path) -> None:
+    calendar = write(
+        tmp_path / "c.csv",
+        ["2026-11-22", "first", 'A "quoted" prompt,\nover two lines', "1", "64x64"],
+        ["2026-11-23", "tomorrow", "not today", "1", "64x64"],
+        ["2026-11-22", "second", "another one", "2", "96x64"],
+    )
+    state, folder = run(calendar, tmp_path / "out")
+    assert state == "success"
+    assert {path.name for path in folder.iterdir()} == {
+        "first-video.mp4",
+        "first-thumbnail.webp",
+        "second-video.mp4",
+        "second-thumbnail.webp",
+        "index.json",
+        "index.html",
+    }
+    index = json.loads((folder / "index.json").read_text())
+    assert [entry["slug"] for entry in index["videos"]] == ["first", "second"]
+    page = (folder / "index.html").read_text()
+    for entry in index["videos"]:
+        video = folder / entry["files"]["video"]
+        assert video.stat().st_size == entry["bytes"]["video"]
+        with av.open(str(video), "r") as container:
+            stream = container.streams.video[0]
+            assert f"{stream.width}x{stream.height}" == entry["size"]
+            assert sum(1 for _ in container.decode(stream)) / 24 == float(entry["seconds"])
+        assert f'<a href="{entry["files"]["video"]}"><img src="{entry["files"]["thumbnail"]}"' in page
+    assert fast.creates == 2
+
+
+def test_a_day_with_one_row_works_like_any_other(fast: Emulator, tmp_path: Path) -> None:
+    state, folder = run(write(tmp_path / "c.csv", ["2026-11-22", "only", "a cat", "1", "64x64"]), tmp_path / "out")
+    assert state == "success"
+    assert [entry["slug"] for entry in json.loads((folder / "index.json").read_text())["videos"]] == ["only"]
+
+
+def test_a_day_without_rows_succeeds_and_says_so(
+    fast: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    state, folder = run(write(tmp_path / "c.csv"), tmp_path / "out")
+    assert state == "success"
+    assert "No rows for 2026-11-22: nothing to make" in capsys.readouterr().out + caplog.text
+    assert not folder.exists()
+    assert fast.creates == 0
+
+
+def test_a_bad_row_fails_alone_and_the_run_shows_it(fast: Emulator, tmp_path: Path) -> None:
+    calendar = write(
+        tmp_path / "c.csv",
+        ["2026-11-22", "good", "a cat", "1", "64x64"],
+        ["2026-11-22", "bad", "a cat", "soon", "64x64"],
+    )
+    state, folder = run(calendar, tmp_path / "out")
+    assert state == "failed"
+    assert [entry["slug"] for entry in json.loads((folder / "index.json").read_text())["videos"]] == ["good"]
+    assert fast.creates == 1
+
+
+def row(**changes: str) -> dict[str, Any]:
+    good = {
+        "file": "c.csv",
+        "line": 7,
+        "date": "2026-11-22",
+        "slug": "a-1",
+        "prompt": "x",
+        "seconds": "4",
+        "size": "64x64",
+    }
+    return {**good, **changes}
+
+
+def test_a_good_row_passes() -> None:
+    content_calendar.check(row())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("date", "22.11.2026"), ("slug", "../x"), ("slug", ""), ("prompt", "  "), ("seconds", "0"), ("size", "big")],
+)
+def test_a_bad_row_is_named_by_file_line_and_column(column: str, value: str) -> None:
+    with pytest.raises(AirflowFailException, match=rf"^c\.csv, line 7, column {column}: "):
+        content_calendar.check(row(**{column: value}))
+
+
+def test_a_calendar_without_a_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.csv", header=["date", "slug", "prompt"])
+    with pytest.raises(AirflowFailException, match=r"c\.csv, line 1: no column seconds, size"):
+        content_calendar.rows_of(str(path), "2026-11-22")
+
+
+def test_a_row_whose_day_cannot_be_read_belongs_to_every_day(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.csv", ["soon", "a", "x", "4", "64x64"])
+    assert [found["line"] for found in content_calendar.rows_of(str(path), "2026-11-22")] == [2]
+
+
+def test_the_calendar_that_ships_has_three_good_rows_for_its_day() -> None:
+    path = Path(content_calendar.__file__).with_suffix(".csv")
+    rows = content_calendar.rows_of(str(path), "2026-11-22")
+    for found in rows:
+        content_calendar.check(found)
+    assert len(rows) == 3

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.requests import RetrieveVideo
+from airflow_provider_sora.emulator import Emulator, Fault
+from airflow_provider_sora.exceptions import SoraConfigError, SoraRateLimitError
+from airflow_provider_sora.hooks.sora import SoraHook, read_config
+
+
+def config_of(**fields: Any) -> Any:
+    extra = fields.pop("extra", {})
+    connection = Connection(conn_id="c", conn_type="sora", extra=json.dumps(extra), **fields)
+    return read_config(connection, connection.extra_dejson)
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        ({"host": "https://host"}, "https://host/v1"),
+        ({"host": "host"}, "https://host/v1"),
+        ({"host": "host", "schema": "http", "port": 8000}, "http://host:8000/v1"),
+        ({"host": "host/team/v1", "port": 8000}, "https://host:8000/team/v1"),
+    ],
+)
+def test_the_host_is_the_base_url(fields: dict[str, Any], base_url: str) -> None:
+    assert config_of(**fields).base_url == base_url
+
+
+def test_without_a_host_the_connection_is_named() -> None:
+    with pytest.raises(SoraConfigError, match="connection 'c': no server is set"):
+        config_of(password="k")
+
+
+def test_everything_in_extra_arrives() -> None:
+    extra = {
+        "auth": "api-key",
+        "headers": {"X": "1"},
+        "query": '{"api-version": "2"}',
+        "timeout": "9",
+        "connect_timeout": 3,
+        "verify": "/ca.pem",
+    }
+    config = config_of(host="https://h", password="k", extra=extra)
+    assert (config.auth, config.headers, config.query) == ("api-key", {"X": "1"}, {"api-version": "2"})
+    assert (config.timeout_seconds, config.connect_timeout_seconds, config.verify) == (9.0, 3.0, "/ca.pem")
+    assert config.api_key == "k"
+
+
+@pytest.mark.parametrize(
+    ("given", "meaning"), [(None, True), ("", True), (True, True), (False, False), ("False", False), ("/x", "/x")]
+)
+def test_verify_may_come_from_a_form_or_from_json(given: Any, meaning: bool | str) -> None:
+    assert config_of(host="h", extra={"verify": given}).verify == meaning
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"authentication": "bearer"}, "Extra has authentication; it may have auth, headers"),
+        ({"auth": "basic"}, "auth is 'basic'"),
+        ({"headers": "X: 1"}, "headers in Extra has to be a JSON object"),
+        ({"headers": [1]}, "headers in Extra has to be a JSON object"),
+        ({"timeout": "soon"}, "timeout in Extra is 'soon'"),
+    ],
+)
+def test_a_wrong_extra_is_named(extra: dict[str, Any], words: str) -> None:
+    with pytest.raises(SoraConfigError, match=words):
+        config_of(host="https://h", extra=extra)
+
+
+def test_the_hook_reaches_every_call(sora_emulator: Emulator) -> None:
+    hook = SoraHook()
+    video = hook.create_video("a cat", seconds=1, size="64x64", seed=7)
+    sora_emulator.clock.advance(60)
+    assert hook.get_video(video.id).status.value == "completed"
+    assert hook.wait_for_video(Wait(video.id, 9e9, 1), lambda _: None).id == video.id
+    assert [found.id for found in hook.list_videos(limit=1, order="asc")] == [video.id]
+    assert b"".join(hook.download_content(video.id))[4:8] == b"ftyp"
+    assert b"".join(hook.download_content(video.id, "thumbnail"))[:4] == b"RIFF"
+    assert hook.delete_video(video.id) is True
+    assert list(hook.list_videos()) == []
+    job = sora_emulator.requests[0]
+    assert job["route"] == "create"
+
+
+def test_a_value_that_will_not_do_is_named_before_anything_is_sent(sora_emulator: Emulator) -> None:
+    with pytest.raises(SoraConfigError, match="CreateVideo: prompt is '': String should have at least 1 character"):
+        SoraHook().create_video("")
+    assert sora_emulator.requests == []
+
+
+def test_a_client_for_the_event_loop(sora_emulator: Emulator) -> None:
+    async def use() -> str:
+        async with await SoraHook().get_async_conn() as client:
+            return (await client.send(RetrieveVideo(video_id=video.id))).id
+
+    video = SoraHook().create_video("a cat")
+    assert asyncio.run(use()) == video.id
+
+
+def test_a_long_wait_that_a_server_asks_for_is_passed_on(sora_emulator: Emulator) -> None:
+    sora_emulator.faults.add(Fault("create", "status", status=429, retry_after=3600))
+    with pytest.raises(SoraRateLimitError) as caught:
+        SoraHook().create_video("a cat")
+    assert caught.value.retry_after_seconds == 3600
+    assert sora_emulator.creates == 0
+
+
+def test_the_connection_test_finds_a_working_server(sora_emulator: Emulator) -> None:
+    assert SoraHook().test_connection() == (True, f"The server at {sora_emulator.base_url} lists its videos.")
+
+
+def connection_json(emulator: Emulator, **changes: Any) -> str:
+    return json.dumps({**json.loads(emulator.connection()), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"host": "http://127.0.0.1:1"}, "Wrong host, or the server is down"),
+        ({"password": "wrong key"}, "refuses the key"),
+        ({"host": "{base}/elsewhere"}, "no Videos API under this path"),
+        ({"host": ""}, "no server is set"),
+    ],
+    ids=["wrong host", "wrong key", "wrong path", "no host"],
+)
+def test_the_connection_test_tells_apart_what_is_wrong(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], words: str
+) -> None:
+    changes = {name: value.format(base=sora_emulator.base_url) for name, value in changes.items()}
+    monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", connection_json(sora_emulator, **changes))
+    ok, message = SoraHook().test_connection()
+    assert not ok
+    assert words in message
+    assert "wrong key" not in message
+
+
+def test_the_connection_test_quotes_any_other_trouble(sora_emulator: Emulator) -> None:
+    sora_emulator.faults.add(Fault("list", "status", status=500))
+    assert SoraHook().test_connection()[1].startswith("GET /videos answered HTTP 500")
+
+
+def test_airflow_connections_test_works(sora_emulator: Emulator, airflow_db: Path) -> None:
+    command = [str(Path(sys.executable).with_name("airflow")), "connections", "test", "sora_default"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Connection success!" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_form_of_the_connection_is_known_to_airflow() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    manager = ProvidersManager()
+    fields = {name for name in manager.connection_form_widgets if name.startswith("extra__sora__")}
+    assert {"extra__sora__auth", "extra__sora__headers", "extra__sora__query", "extra__sora__verify"} <= fields
+    assert manager.field_behaviours["sora"]["relabeling"]["host"] == "Base URL"

@@ -1,0 +1,63 @@
+"""Finished videos, and stores to put them in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from airflow_provider_sora.emulator import Emulator
+from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.manifest import VideoManifest
+
+
+@pytest.fixture
+def video(sora_emulator: Emulator) -> dict[str, Any]:
+    """The manifest of a finished video."""
+    job = SoraHook().create_video("a cat", seconds=1, size="64x64")
+    sora_emulator.clock.advance(60)
+    return VideoManifest.of(SoraHook().get_video(job.id), "sora_default").to_json()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of an S3 server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of an S3 server with the empty bucket ``bucket``; ``aws_default`` leads there."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    extra = {"endpoint_url": moto, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "x", "password": "x" * 8, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    client = boto3.client("s3", endpoint_url=moto, region_name="us-east-1")
+    client.create_bucket(Bucket="bucket")
+    yield client
+    for item in client.list_objects_v2(Bucket="bucket").get("Contents", []):
+        client.delete_object(Bucket="bucket", Key=item["Key"])
+    client.delete_bucket(Bucket="bucket")
+
+
+def keys(s3: Any) -> list[str]:
+    """What is visible in the bucket."""
+    return [item["Key"] for item in s3.list_objects_v2(Bucket="bucket").get("Contents", [])]
+
+
+def uploads(s3: Any) -> list[str]:
+    """Uploads that were begun and neither completed nor aborted."""
+    return [item["Key"] for item in s3.list_multipart_uploads(Bucket="bucket").get("Uploads", [])]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.transfers.keys import check_key, fill_key, safe_id
+
+
+def test_a_key_is_filled_with_id_variant_and_extension() -> None:
+    assert fill_key("a/{id}-{variant}.{extension}", "video_1", "thumbnail", "image/webp") == "a/video_1-thumbnail.webp"
+
+
+@pytest.mark.parametrize(
+    "template", ["a/{{ ds }}/{id}", "{{ params.x['y'] }}", "a/{% if x %}b{% endif %}", None, object()]
+)
+def test_jinja_and_values_of_other_tasks_are_left_alone(template: Any) -> None:
+    check_key(template, ("video",))
+
+
+@pytest.mark.parametrize(
+    ("template", "variants", "videos", "words"),
+    [
+        ("a/{slug}", ("video",), 1, "has {slug}; it may have {id}, {variant}, {extension}"),
+        ("a/{", ("video",), 1, "is no template"),
+        ("a/{id}", ("video", "thumbnail"), 1, "put {variant} into it"),
+        ("a/{variant}", ("video",), 2, "would give 2 videos one key"),
+    ],
+)
+def test_a_key_that_will_not_do_is_named(template: str, variants: tuple[str, ...], videos: int, words: str) -> None:
+    with pytest.raises(SoraConfigError) as caught:
+        check_key(template, variants, videos=videos)
+    assert words in str(caught.value)
+
+
+def test_a_plain_id_stays_as_it_is() -> None:
+    assert safe_id("video_68d7512d07848190b3e45da0ecbebcde") == "video_68d7512d07848190b3e45da0ecbebcde"
+
+
+def test_any_other_id_is_made_safe_and_stays_unique() -> None:
+    odd = ["a/b=", "a-b-", "../../etc", ".hidden", "x" * 300, "x" * 299]
+    safe = [safe_id(value) for value in odd]
+    assert len(set(safe)) == len(odd)
+    assert all(len(value) <= 80 and "/" not in value and not value.startswith(".") for value in safe)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
+
+
+def test_a_url_holds_bucket_and_key(video: dict[str, Any], s3: Any) -> None:
+    [stored] = SoraToS3Operator(task_id="move", video=video, s3_key="s3://bucket/x.{extension}").execute({})
+    assert stored["uri"] == "s3://bucket/x.mp4"
+
+
+def test_type_and_extra_args_arrive_at_the_store(video: dict[str, Any], s3: Any) -> None:
+    arguments = {"CacheControl": "max-age=60", "Metadata": {"team": "a"}, "StorageClass": "STANDARD_IA"}
+    SoraToS3Operator(task_id="m", video=video, s3_bucket="bucket", s3_key="x", extra_args=arguments).execute({})
+    head = s3.head_object(Bucket="bucket", Key="x")
+    assert (head["ContentType"], head["CacheControl"], head["StorageClass"]) == (
+        "video/mp4",
+        "max-age=60",
+        "STANDARD_IA",
+    )
+    assert head["Metadata"] == {"team": "a"}
+
+
+def test_the_connection_and_verify_arrive_at_the_hook() -> None:
+    hook = SoraToS3Operator(task_id="m", video="v", s3_key="s3://b/k", aws_conn_id="other", verify="/ca.pem").s3_hook
+    assert (hook.aws_conn_id, hook._verify) == ("other", "/ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"), [(None, "x"), ("bucket", "s3://bucket/x"), ("bucket", ""), (None, "s3://bucket")]
+)
+def test_a_target_that_will_not_do_is_named(video: dict[str, Any], bucket: str | None, key: str) -> None:
+    with pytest.raises(AirflowFailException, match="give a bucket and a key, or one s3:// URL"):
+        SoraToS3Operator(task_id="m", video=video, s3_bucket=bucket, s3_key=key).execute({})
