@@ -13,7 +13,7 @@ from typing import Any
 import av
 
 from airflow_provider_sora.emulator import Emulator
-from dev.airflow_home import ROOT, environment, prepare
+from dev.airflow_home import ROOT, environment, migrate
 
 DAY = "2026-11-22"
 OUTPUT = ROOT / ".build" / "demo"
@@ -24,9 +24,9 @@ def main() -> int:
     shutil.rmtree(OUTPUT, ignore_errors=True)
     home = Path(os.environ["AIRFLOW_HOME"])
     with Emulator(speed=2) as emulator:
-        env = environment(home, emulator)
+        env = environment(home, ROOT / "example_dags", AIRFLOW_CONN_SORA_DEFAULT=emulator.connection())
         print(f"Videos API emulator at {emulator.base_url}; Airflow's files are in {home}", flush=True)
-        prepare(home, env)
+        migrate(home, env)
         params = json.dumps({"target": OUTPUT.as_uri(), "day": DAY})
         print(f"airflow dags test content_calendar {DAY}, log in {OUTPUT / 'airflow.log'}", flush=True)
         OUTPUT.mkdir(parents=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -35,4 +37,6 @@ def airflow_db() -> Path:
     command = [str(Path(sys.executable).with_name("airflow")), "db", "migrate"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    with contextlib.suppress(ImportError):  # Airflow 2 keeps its users there, and the tables of runs refer to them
+        importlib.import_module("airflow.providers.fab.auth_manager.models")
     return HOME

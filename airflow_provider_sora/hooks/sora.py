@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Generator, Iterator
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, Connection
@@ -68,6 +68,17 @@ class SoraHook(BaseHook):
     def get_conn(self) -> SoraClient:
         """The blocking client; one per hook."""
         return self._client
+
+    def close(self) -> None:
+        """Close the client's connections, if there are any."""
+        if "_client" in self.__dict__:
+            self.__dict__.pop("_client").close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     async def get_async_conn(self) -> AsyncSoraClient:
         """A client for the running event loop; whoever asks closes it."""

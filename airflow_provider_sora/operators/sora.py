@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,22 +77,18 @@ class SoraJobOperator(BaseOperator):
         :raises SoraConfigError: a field will not do
         """
 
-    @cached_property
-    def hook(self) -> SoraHook:
-        """The hook, one per task."""
-        return SoraHook(self.sora_conn_id)
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job and wait for it; returns the manifest."""
-        with failing_fast():
-            video = self.hook.get_conn().send(self.build_request())
-        self.log.info("Video %s: accepted by %s", video.id, self.hook.get_conn().config.base_url)
-        if not self.wait_for_completion and video.status.is_running:
-            return VideoManifest.of(video, self.sora_conn_id).to_json()
-        wait = Wait(video.id, deadline_in(self.timeout), self.poll_interval)
-        if self.deferrable and video.status.is_running:
-            self._defer(wait)
-        return self.execute_complete(context, self._ended(video, wait).to_json())
+        with failing_fast(), SoraHook(self.sora_conn_id) as hook:
+            video = hook.get_conn().send(self.build_request())
+            self.log.info("Video %s: accepted by %s", video.id, hook.get_conn().config.base_url)
+            if not self.wait_for_completion and video.status.is_running:
+                return VideoManifest.of(video, self.sora_conn_id).to_json()
+            wait = Wait(video.id, deadline_in(self.timeout), self.poll_interval)
+            if self.deferrable and video.status.is_running:
+                self._defer(wait)
+            event = self._ended(hook, video, wait)
+        return self.execute_complete(context, event.to_json())
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Turn the event of a wait into the manifest, or into the error it stands for."""
@@ -114,10 +109,10 @@ class SoraJobOperator(BaseOperator):
             timeout=timedelta(seconds=self.timeout) + _GRACE,
         )
 
-    def _ended(self, video: Video, wait: Wait) -> VideoEvent:
+    def _ended(self, hook: SoraHook, video: Video, wait: Wait) -> VideoEvent:
         try:
             if video.status is not VideoStatus.COMPLETED:
-                video = self.hook.wait_for_video(wait, self._log_progress)
+                video = hook.wait_for_video(wait, self._log_progress)
         except SoraError as error:
             return VideoEvent.of_error(wait.video_id, error)
         return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id))

@@ -78,8 +78,7 @@ class SoraTransferOperator(BaseOperator):
 
     def _move(self, video: VideoManifest, variant: Variant) -> StoredFile:
         request = build(DownloadContent, video_id=video.id, variant=variant)
-        client = SoraHook(video.conn_id).get_conn()
-        with client, ContentStream(client.read_content(request)) as stream:
+        with SoraHook(video.conn_id) as hook, ContentStream(hook.get_conn().read_content(request)) as stream:
             key = fill_key(self.key_template(), video.id, variant, stream.content_type)
             uri = self.store(stream, key)
             content = stream.content

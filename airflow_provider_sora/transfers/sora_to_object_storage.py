@@ -43,7 +43,9 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
         """Write where nobody looks, then make it visible in one step."""
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-        target = ObjectStoragePath(key, conn_id=self.storage_conn_id)
+        # The connection may stand in the URL too (s3://conn_id@bucket/key), which an argument of None would hide.
+        connection = {"conn_id": self.storage_conn_id} if self.storage_conn_id else {}
+        target = ObjectStoragePath(key, **connection)
         if target.protocol in _TRANSACTIONAL:
             _write_transaction(stream, target)
         else:

@@ -67,7 +67,7 @@ def test_whole_content_is_handed_on_with_size_type_and_digest(
 
 
 def test_content_without_a_length_is_read_to_its_end(server: Server) -> None:
-    server.will(httpx.Response(200, content=iter([MP4[:5], MP4[5:]])))
+    server.will(httpx.Response(200, content=iter([MP4[:5], MP4[5:50], MP4[50:]])))
     assert read(server)[0] == MP4
 
 

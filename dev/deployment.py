@@ -1,0 +1,160 @@
+"""A whole Airflow 3 on loopback: API server, scheduler, DAG processor and triggerer, each its own process group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dev.airflow_home import environment, migrate
+
+COMPONENTS = {
+    "api-server": ["airflow", "api-server"],
+    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+}
+_HEALTH = {"metadatabase", "scheduler", "triggerer", "dag_processor"}
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
+    """Poll until `condition` gives something true, which is returned.
+
+    :raises TimeoutError: it did not within `seconds`
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.25)
+    raise TimeoutError(f"not within {seconds:g} s: {what}")
+
+
+class Deployment:
+    """Starts and ends the processes; a context manager.
+
+    :param home: AIRFLOW_HOME; holds the database and the logs
+    :param dags: the DAG folder
+    :param settings: further environment variables of all processes
+    """
+
+    def __init__(self, home: Path, dags: Path, **settings: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.env = environment(home, dags, **(self._settings() | settings))
+        self._http = httpx.Client(base_url=self.url, timeout=30)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+        }
+
+    def __enter__(self) -> Deployment:
+        migrate(self.home, self.env)
+        for name in COMPONENTS:
+            self.start(name)
+        try:
+            until(self._is_healthy, f"all of Airflow healthy; its logs are in {self.home}")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, name: str) -> None:
+        """Start one component; its output goes to ``<home>/<name>.out``."""
+        with (self.home / f"{name}.out").open("ab") as out:
+            self._processes[name] = subprocess.Popen(
+                COMPONENTS[name], env=self.env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a component and all its children."""
+        _signal(self._processes[name], signal.SIGKILL)
+        self._processes.pop(name).wait()
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        for process in self._processes.values():
+            _signal(process, signal.SIGTERM)
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
+            _signal(process, signal.SIGKILL)  # whatever children are left
+            process.wait()
+        self._processes.clear()
+
+    def trigger(self, dag_id: str, **conf: Any) -> str:
+        """Start a run of a DAG once it has been read; the run's id."""
+        until(lambda: self._get(f"/dags/{dag_id}").status_code == 200, f"DAG {dag_id} is known")
+        body = {"logical_date": None, "conf": conf}
+        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body, headers=self._headers())
+        return str(answer.raise_for_status().json()["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """The state of a run."""
+        return str(self._get(f"/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run."""
+        found = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status().json()
+        instances: list[dict[str, Any]] = found["task_instances"]
+        return instances
+
+    def _get(self, path: str) -> httpx.Response:
+        return self._http.get(f"/api/v2{path}", headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        if "Authorization" not in self._http.headers:
+            token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
+            self._http.headers["Authorization"] = f"Bearer {token}"
+        return {}
+
+    def _is_healthy(self) -> bool:
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
+        if ended:
+            raise RuntimeError(f"{', '.join(ended)} ended by itself: see {self.home}/{ended[0]}.out")
+        try:
+            health = self._http.get("/api/v2/monitor/health").json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all((health.get(part) or {}).get("status") == "healthy" for part in _HEALTH)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

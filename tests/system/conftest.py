@@ -1,0 +1,30 @@
+"""A whole Airflow on loopback, shared by the system tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_sora.emulator import Clock, Emulator
+from dev.deployment import Deployment
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """A server whose time stands still until a test moves it, so that no job ends before it is to."""
+    with Emulator(clock=Clock(running=False)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Deployment]:
+    """API server, scheduler, DAG processor and triggerer."""
+    if version("apache-airflow").startswith("2."):
+        pytest.skip("the deployment is Airflow 3's")
+    home = tmp_path_factory.mktemp("deployment")
+    dags = Path(__file__).parent / "dags"
+    with Deployment(home, dags, AIRFLOW_CONN_SORA_DEFAULT=emulator.connection()) as deployment:
+        yield deployment
