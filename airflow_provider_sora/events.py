@@ -22,6 +22,8 @@ Outcome = Literal["completed", "failed", "refused", "timeout", "stopped"]
 class VideoEvent(BaseModel):
     """How a wait ended: with a video, or with the parts its error is made of. All plain JSON.
 
+    :param step: which of several jobs that build on each other was waited for, from 0. It comes with the event and not
+        with the deferral's own arguments, which `dags test` drops: a lost step would be paid for again
     :param outcome: `completed`; `failed` or `refused` by the server; ended by `timeout`, or `stopped` by an error
     """
 
@@ -29,6 +31,7 @@ class VideoEvent(BaseModel):
 
     outcome: Outcome
     video_id: str
+    step: int = 0
     video: VideoManifest | None = None
     status: str = ""
     code: str = ""
@@ -42,9 +45,9 @@ class VideoEvent(BaseModel):
         return self
 
     @classmethod
-    def of(cls, manifest: VideoManifest) -> VideoEvent:
+    def of(cls, manifest: VideoManifest, step: int = 0) -> VideoEvent:
         """The event for a finished video."""
-        return cls(outcome="completed", video_id=manifest.id, video=manifest)
+        return cls(outcome="completed", video_id=manifest.id, step=step, video=manifest)
 
     @classmethod
     def of_error(cls, video_id: str, error: SoraError) -> VideoEvent:

@@ -41,6 +41,21 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "description": "For making the connection",
         "schema": {"type": ["number", "null"], "default": 10},
     },
+    "encoding": {
+        "label": "Encoding",
+        "description": "How bodies are sent: auto (JSON, a form once a file is in it), json, or multipart (vLLM-Omni)",
+        "schema": {"type": ["string", "null"], "enum": ["auto", "json", "multipart"], "default": "auto"},
+    },
+    "seconds_as": {
+        "label": "Send seconds as",
+        "description": "text, as the API has it, or number",
+        "schema": {"type": ["string", "null"], "enum": ["text", "number"], "default": "text"},
+    },
+    "allow_private_urls": {
+        "label": "Allow private URLs",
+        "description": "Fetch pictures and redirected content from local and private addresses",
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
     "verify": {
         "label": "Verify TLS",
         "description": "true, false, or the path of a CA bundle",
@@ -69,6 +84,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "operators": _modules("operators", "sora"),
+        "sensors": _modules("sensors", "sora"),
         "hooks": _modules("hooks", "sora"),
         "triggers": _modules("triggers", "sora"),
         "transfers": [
@@ -80,6 +96,7 @@ def get_provider_info() -> dict[str, Any]:
             for target, module in (
                 ("Amazon Simple Storage Service (S3)", "sora_to_s3"),
                 ("Common IO", "sora_to_object_storage"),
+                ("Local", "sora_to_local"),
             )
         ],
         "connection-types": [

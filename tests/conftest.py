@@ -15,10 +15,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+DAGS = (*(ROOT / "example_dags").glob("*.py"), ROOT / "tests" / "dags" / "every_operator.py")
+(HOME / "dags").mkdir()
+for file in DAGS:
+    (HOME / "dags" / file.name).symlink_to(file)
 os.environ.update(
     AIRFLOW_HOME=str(HOME),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
-    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "example_dags"),
+    AIRFLOW__CORE__DAGS_FOLDER=str(HOME / "dags"),
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
     AIRFLOW__CORE__TEST_CONNECTION="Enabled",
     AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
@@ -29,6 +33,9 @@ os.environ.update(
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+pytest_plugins = ["tests.transfers.stores"]
 
 
 @pytest.fixture(scope="session")

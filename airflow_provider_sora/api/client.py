@@ -6,28 +6,32 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from typing import Any, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api import content, flows
+from airflow_provider_sora.api import content, flows, foreign
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
-from airflow_provider_sora.api.encoding import Call
+from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.flows import Jitter, OnChange
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Request
-from airflow_provider_sora.api.steps import Emit, Flow, Open, Outcome, Read, Reply, Send, Sleep, Step, advance
+from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Reply, Send, Sleep, Step, advance
+from airflow_provider_sora.exceptions import SoraConfigError
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
 
+# A body compressed on the way would have another length than the file.
+_CONTENT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+
 
 def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
     """What httpx is to check certificates with. Reading the CA bundle takes about 0.1 s: not on an event loop."""
-    if config.base_url.startswith("http://") or config.verify is False:
+    if config.verify is False:
         return False
     return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
 
@@ -44,28 +48,38 @@ class _Wire:
         self.clock = clock
 
     def request(self, step: Send | Open) -> httpx.Request:
-        headers = self.config.all_headers() | step.call.headers
-        if isinstance(step, Open):
-            # A body compressed on the way would have another length than the file.
-            headers |= {"Accept": "*/*", "Accept-Encoding": "identity"}
-        return self._build(step.call, headers)
-
-    def _build(self, call: Call, headers: dict[str, str]) -> httpx.Request:
+        request = step.request
         return httpx.Request(
-            call.method,
-            f"{self.config.base_url}{call.path}",
-            params=httpx.QueryParams({**self.config.query, **call.query}),
-            json=call.json,
-            files=call.form,
-            headers=headers,
-            extensions={"timeout": self.config.timeout.as_dict()},
+            request.method,
+            f"{self.config.base_url}{request.path()}",
+            params=httpx.QueryParams({**self.config.query, **request.query()}),
+            headers=self.config.all_headers() | (_CONTENT_HEADERS if isinstance(step, Open) else {}),
+            extensions=self._extensions(),
+            **encode(request, self.config.encoding, self.config.seconds_as),
         )
 
-    def reply(self, response: httpx.Response, body: bytes) -> Reply:
+    def foreign_request(self, step: OpenUrl) -> httpx.Request:
+        """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
+        if foreign.is_same_server(step.url, self.config.base_url):
+            headers = self.config.all_headers() | _CONTENT_HEADERS
+            return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
+        target = foreign.locate(step.url, allow_private=self.config.allow_private_urls)
+        headers = {"User-Agent": self.config.all_headers()["User-Agent"], "Host": _host_header(step.url)}
+        extensions = self._extensions() | target.extensions
+        return httpx.Request("GET", target.url, headers=headers | _CONTENT_HEADERS, extensions=extensions)
+
+    def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Reply:
         if response.status_code >= 300:
             for secret in self.config.secrets():
                 body = body.replace(secret.encode(), b"***")
-        return Reply(self.clock(), response.status_code, response.headers, body)
+        return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
+
+    def _extensions(self) -> dict[str, Any]:
+        return {"timeout": self.config.timeout.as_dict()}
+
+
+def _host_header(url: str) -> str:
+    return httpx.URL(url).netloc.decode()
 
 
 class SoraClient:
@@ -116,6 +130,13 @@ class SoraClient:
         """
         return self._drive(content.read(request, self._policy, self._jitter))
 
+    def fetch(self, url: str) -> bytes:
+        """What a URL holds, on whatever host, without the key.
+
+        :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
+        """
+        return self._run(content.fetch(url))
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -157,11 +178,14 @@ class SoraClient:
                 case Open():
                     body.open(self._http.send(self._wire.request(step), stream=True))
                     return self._wire.reply(body.response, b"")
+                case OpenUrl():
+                    body.open(self._http.send(self._wire.foreign_request(step), stream=True))
+                    return self._wire.reply(body.response, b"", step.url)
                 case Read():
                     return self._wire.reply(body.response, next(body.chunks, b""))
                 case Sleep():
                     self._sleep(step.seconds)
-        except httpx.RequestError as error:
+        except (httpx.RequestError, SoraConfigError) as error:
             return error
         return Reply(self._wire.clock())
 
@@ -230,6 +254,13 @@ class AsyncSoraClient:
             for video in pages.take(await self.send(pages.next)):
                 yield video
 
+    def read_content(self, request: DownloadContent) -> AsyncGenerator[bytes, None]:
+        """The bytes of a video as they come; ends only where they have been checked and found whole.
+
+        :raises SoraContentError: what came is not whole, or not what was asked for
+        """
+        return self._drive(content.read(request, self._policy, self._jitter), [])
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -241,24 +272,59 @@ class AsyncSoraClient:
         await self.close()
 
     async def _run(self, flow: Flow[ResultT]) -> ResultT:
-        outcome: Outcome | None = None
-        while True:
-            try:
-                step = advance(flow, outcome)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            outcome = await self._perform(step)
+        results: list[ResultT] = []
+        async for _ in self._drive(flow, results):
+            pass
+        return results[0]
 
-    async def _perform(self, step: Step) -> Outcome:
+    async def _drive(self, flow: Flow[ResultT], results: list[ResultT]) -> AsyncGenerator[bytes, None]:
+        body = _AsyncBody()
+        outcome: Outcome | None = None
+        try:
+            while True:
+                try:
+                    step = advance(flow, outcome)
+                except StopIteration as stop:
+                    results.append(stop.value)
+                    return
+                if isinstance(step, Emit):
+                    yield step.chunk
+                outcome = await self._perform(step, body)
+        finally:
+            await body.close()
+
+    async def _perform(self, step: Step, body: _AsyncBody) -> Outcome:
         try:
             match step:
                 case Send():
                     response = await self._http.send(self._wire.request(step))
                     return self._wire.reply(response, response.content)
+                case Open():
+                    await body.open(await self._http.send(self._wire.request(step), stream=True))
+                    return self._wire.reply(body.response, b"")
+                case OpenUrl():
+                    request = await asyncio.to_thread(self._wire.foreign_request, step)
+                    await body.open(await self._http.send(request, stream=True))
+                    return self._wire.reply(body.response, b"", step.url)
+                case Read():
+                    return self._wire.reply(body.response, await anext(body.chunks, b""))
                 case Sleep():
                     await self._sleep(step.seconds)
-                    return Reply(self._wire.clock())
-                case _:
-                    raise NotImplementedError(f"{step} is for reading content, which only the blocking client does")
-        except httpx.RequestError as error:
+        except (httpx.RequestError, SoraConfigError) as error:
             return error
+        return Reply(self._wire.clock())
+
+
+class _AsyncBody:
+    """The body being read, if any."""
+
+    response: httpx.Response
+    chunks: AsyncIterator[bytes]
+
+    async def open(self, response: httpx.Response) -> None:
+        await self.close()
+        self.response, self.chunks = response, response.aiter_raw()
+
+    async def close(self) -> None:
+        if hasattr(self, "response"):
+            await self.response.aclose()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from airflow_provider_sora import __version__
+from airflow_provider_sora.api.encoding import Encoding, SecondsAs
 from airflow_provider_sora.exceptions import SoraConfigError
 
 AuthScheme = Literal["bearer", "api-key", "none"]
@@ -32,6 +33,9 @@ class SoraConfig:
     :param query: query parameters sent with every request, for example ``api-version``
     :param timeout_seconds: for reading and writing: the longest silence, not the length of a whole download
     :param connect_timeout_seconds: for making the connection
+    :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
+    :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
+    :param allow_private_urls: fetch URLs that lead to local or private addresses
     :param verify: check the server's certificate; or the path of a CA bundle to check it against
     """
 
@@ -43,12 +47,16 @@ class SoraConfig:
     timeout_seconds: float = 60.0
     connect_timeout_seconds: float = 10.0
     verify: bool | str = True
+    encoding: Encoding = "auto"
+    seconds_as: SecondsAs = "text"
+    allow_private_urls: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
-        if self.auth not in get_args(AuthScheme):
-            allowed = ", ".join(get_args(AuthScheme))
-            raise SoraConfigError(f"auth is {self.auth!r}; it has to be one of {allowed}")
+        for name, choices in (("auth", AuthScheme), ("encoding", Encoding), ("seconds_as", SecondsAs)):
+            if getattr(self, name) not in get_args(choices):
+                allowed = ", ".join(get_args(choices))
+                raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")
         for name in ("timeout_seconds", "connect_timeout_seconds"):
             if getattr(self, name) <= 0:
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds")

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin
 
 import httpx
 
 from airflow_provider_sora.api.decisions import RetryPolicy, retry_pause
-from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.errors import connection_error, status_error
-from airflow_provider_sora.api.flows import Jitter
+from airflow_provider_sora.api.flows import Jitter, exchange
+from airflow_provider_sora.api.foreign import shown
 from airflow_provider_sora.api.media_types import HEAD_BYTES, TYPES_OF_VARIANT, sniff
 from airflow_provider_sora.api.models import find_failed_video, shorten
-from airflow_provider_sora.api.requests import DownloadContent, Variant
-from airflow_provider_sora.api.steps import Emit, Flow, Open, Read, Reply, Sleep
+from airflow_provider_sora.api.requests import DownloadContent, RetrieveVideo, Variant
+from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Read, Reply, Sleep
 from airflow_provider_sora.exceptions import (
+    SoraConfigError,
     SoraContentError,
     SoraContentExpiredError,
     SoraContentNotReadyError,
     SoraError,
     SoraStatusError,
 )
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter) -> Flow[
     while True:
         attempt += 1
         try:
-            reply, chunk = yield from _open(request)
+            reply, chunk = yield from _locate(request)
             break
         except SoraError as error:
             pause = retry_pause(policy, error, attempt, paid=False, jitter=jitter())
@@ -116,17 +121,44 @@ def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter) -> Flow[
     return check.finish()
 
 
-def _open(request: DownloadContent) -> Flow[tuple[Reply, bytes]]:
+def _locate(request: DownloadContent) -> Flow[tuple[Reply, bytes]]:
+    """Open the content where it is: at the server, where it redirects to, or at the video's own `url`."""
+    reply, chunk = yield from _open(request, Open(request))
+    if reply.status_code == 200:
+        return reply, chunk
+    if reply.status_code == 400 and request.variant == "video":
+        url = yield from _own_url(request)
+        if url is not None:
+            reply, chunk = yield from _open(request, OpenUrl(url))
+            if reply.status_code == 200:
+                return reply, chunk
+    raise _refusal(request, reply, chunk)
+
+
+def _own_url(request: DownloadContent) -> Flow[str | None]:
+    """SGLang with storage in a cloud answers 400 to `content`: the video says where it is."""
     try:
-        reply = yield Open(encode(request))
-    except httpx.RequestError as error:
-        raise connection_error(str(request), error, paid=False) from error
-    chunk = yield from _next_chunk(request)
-    if reply.status_code != 200:
-        raise _refusal(request, reply, chunk)
-    if _is_json(reply.headers, chunk):
-        raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
-    return reply, chunk
+        video, _ = yield from exchange(RetrieveVideo(video_id=request.video_id))
+    except SoraError:
+        return None
+    extra = video.model_extra or {}
+    urls = [extra.get("url"), *(extra.get("urls") or ())]
+    return next((url for url in urls if isinstance(url, str) and url.startswith("http")), None)
+
+
+def _open(request: DownloadContent, step: Open | OpenUrl) -> Flow[tuple[Reply, bytes]]:
+    for _ in range(_MAX_REDIRECTS):
+        try:
+            reply = yield step
+        except httpx.RequestError as error:
+            raise connection_error(str(request), error, paid=False) from error
+        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
+            chunk = yield from _next_chunk(request)
+            if reply.status_code == 200 and _is_json(reply.headers, chunk):
+                raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
+            return reply, chunk
+        step = OpenUrl(urljoin(reply.url, reply.headers["location"]))
+    raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
 
 
 def _next_chunk(request: DownloadContent) -> Flow[bytes]:
@@ -146,7 +178,7 @@ def _is_json(headers: Mapping[str, str], chunk: bytes) -> bool:
 
 
 def _refusal(request: DownloadContent, reply: Reply, body: bytes) -> SoraContentError | SoraStatusError:
-    error = status_error(str(request), reply.status_code, reply.headers, body, now=reply.at)
+    error = status_error(request, replace(reply, body=body))
     words = f"{error.code or ''} {error.detail}".lower()
     if "expired" in words or reply.status_code == 410:
         return SoraContentExpiredError(f"{error}. The content of video {request.video_id} is no longer kept")
@@ -154,3 +186,25 @@ def _refusal(request: DownloadContent, reply: Reply, body: bytes) -> SoraContent
         return SoraContentNotReadyError(str(error))
     failed = find_failed_video(body)
     return SoraContentError(f"{error} (the job {failed.status})") if failed else error
+
+
+def fetch(url: str) -> Flow[bytes]:
+    """The whole of what a URL holds, following redirects; for pictures that a user names.
+
+    :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
+    """
+    named = url
+    for _ in range(_MAX_REDIRECTS):
+        try:
+            reply = yield OpenUrl(url)
+            parts = [chunk := (yield Read()).body]
+            while chunk:
+                parts.append(chunk := (yield Read()).body)
+        except httpx.RequestError as error:
+            raise connection_error(f"GET {shown(named)}", error, paid=False) from error
+        if reply.status_code == 200:
+            return b"".join(parts)
+        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
+            break
+        url = urljoin(url, reply.headers["location"])
+    raise SoraConfigError(f"{shown(named)} answered HTTP {reply.status_code} instead of a picture")

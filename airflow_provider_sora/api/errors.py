@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 
 from airflow_provider_sora.api.models import Video, VideoStatus, parse_json, shorten
+from airflow_provider_sora.api.requests import Request
+from airflow_provider_sora.api.steps import Reply
 from airflow_provider_sora.exceptions import (
     SoraAmbiguousError,
     SoraAuthError,
@@ -40,6 +42,9 @@ _BY_STATUS: dict[int, type[SoraStatusError]] = {
 # Failures that never reached the server: sending again cannot pay twice.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
+# What frameworks and gateways say of a path that is not there.
+_NO_ROUTE = frozenset({"", "not found", "404 not found", "404 page not found", "resource not found"})
+
 # Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes.
 _REFUSED = (
     "moderation",
@@ -60,15 +65,24 @@ def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> Sor
     return SoraConnectionError(words)
 
 
-def status_error(
-    call: str, status_code: int, headers: Mapping[str, str], body: bytes, *, now: float
-) -> SoraStatusError:
-    """The error for an answer of status 300 and above. `now` is unix seconds, for a `Retry-After` that is a date."""
-    code, detail = read_error(body)
-    default = SoraServerError if status_code >= 500 else SoraBadRequestError
-    return _BY_STATUS.get(status_code, default)(
-        call, status_code, detail, code=code, retry_after_seconds=retry_after_seconds(headers, now)
-    )
+def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
+    """The error for an answer of status 300 and above."""
+    code, detail = read_error(reply.body)
+    default = SoraServerError if reply.status_code >= 500 else SoraBadRequestError
+    kind = _BY_STATUS.get(reply.status_code, default)
+    if kind is SoraNotFoundError and request.instead and request.method != "DELETE" and _is_no_route(detail):
+        kind = SoraUnsupportedError
+    if kind is SoraUnsupportedError:
+        server = reply.url.partition("/videos")[0]
+        detail = f"{detail or 'no words'}. {server} does not offer this call: {request.instead or 'use another server'}"
+    wait = retry_after_seconds(reply.headers, reply.at)
+    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait)
+
+
+def _is_no_route(detail: str) -> bool:
+    """Whether a 404 is about the path: frameworks say no more than "Not Found", or answer a page."""
+    words = detail.strip().lower().rstrip(".")
+    return words in _NO_ROUTE or words.startswith(("<", "invalid url"))
 
 
 def read_error(body: bytes) -> tuple[str | None, str]:

@@ -12,7 +12,6 @@ import httpx
 
 from airflow_provider_sora.api import decisions
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
-from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.errors import connection_error, status_error
 from airflow_provider_sora.api.models import Video, VideoPage
 from airflow_provider_sora.api.requests import ListVideos, Request, RetrieveVideo
@@ -30,7 +29,7 @@ def exchange(request: Request[AnswerT]) -> Flow[tuple[AnswerT, Reply]]:
     :raises SoraError: whatever became of it, in a class of its own
     """
     try:
-        reply = yield Send(encode(request))
+        reply = yield Send(request)
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=request.paid) from error
     if reply.status_code < 300:
@@ -38,7 +37,7 @@ def exchange(request: Request[AnswerT]) -> Flow[tuple[AnswerT, Reply]]:
     hidden = request.read_refusal(reply.body)
     if hidden is not None:
         return hidden, reply
-    raise status_error(str(request), reply.status_code, reply.headers, reply.body, now=reply.at)
+    raise status_error(request, reply)
 
 
 def call(request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter) -> Flow[AnswerT]:

@@ -138,6 +138,16 @@ class VideoPage(BaseModel):
         return {**value, "has_more": bool(value.get("has_more"))} if isinstance(value, dict) else value
 
 
+class Character(BaseModel):
+    """A character made from a video; a server may leave id and name null."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: Text = None
+    name: Text = None
+    created_at: UnixSeconds = None
+
+
 def parse_json(body: bytes) -> Any:
     """The JSON value of a body, or None where it is not JSON."""
     try:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from airflow_provider_sora.api.models import (
+    Character,
     Video,
     VideoPage,
     VideoStatus,
@@ -41,13 +42,24 @@ def _seconds_as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+Seconds = Annotated[str, BeforeValidator(_seconds_as_text), Field(pattern=r"^\d+(\.\d+)?$")]
+Prompt = Annotated[str, Field(min_length=1)]
+Reference = dict[str, str]
+
+
 class Request(BaseModel, Generic[AnswerT]):
-    """What every call has. `paid` marks the calls that start a job and so must never be sent twice blindly."""
+    """What every call has.
+
+    `paid` marks the calls that must never be sent twice blindly, `always_form` those that are multipart everywhere;
+    `instead` says what to do on a server that has no such call.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     method: ClassVar[str] = "GET"
     paid: ClassVar[bool] = False
+    always_form: ClassVar[bool] = False
+    instead: ClassVar[str] = ""
 
     def path(self) -> str:
         """The path below the base URL, percent-encoded."""
@@ -86,25 +98,109 @@ class _VideoRequest(Request[Video]):
         return find_failed_video(body)
 
 
-class CreateVideo(_VideoRequest):
-    """``POST /videos``. `size` is ``"<width>x<height>"`` in pixels; `input_reference` is a picture to start from."""
+class _JobRequest(_VideoRequest):
+    """A call that starts a job; fields that this package does not know are sent as they are."""
 
     model_config = ConfigDict(extra="allow")
     method: ClassVar[str] = "POST"
     paid: ClassVar[bool] = True
+    in_path: ClassVar[frozenset[str]] = frozenset()
 
-    prompt: str = Field(min_length=1)
+    prompt: Prompt
+
+    def fields(self) -> dict[str, Any]:
+        return {name: value for name, value in self if value is not None and name not in self.in_path}
+
+
+class CreateVideo(_JobRequest):
+    """``POST /videos``.
+
+    :param size: ``"<width>x<height>"`` in pixels; some servers have other words
+    :param input_reference: a picture to start from: a file, ``{"file_id": …}`` or ``{"image_url": …}``
+    :param characters: ``[{"id": …}]``
+    """
+
     model: str | None = None
-    seconds: Annotated[str | None, BeforeValidator(_seconds_as_text)] = None
+    seconds: Seconds | None = None
     size: str | None = None
-    input_reference: Upload | None = None
+    input_reference: Upload | Reference | None = None
+    characters: list[Reference] | None = None
 
     def path(self) -> str:
         return "/videos"
 
+
+class ExtendVideo(_JobRequest):
+    """``POST /videos/extensions``. `video` is ``{"id": …}`` or a file; `seconds` the length of the new segment."""
+
+    instead: ClassVar[str] = "make the longer video with one create, or extend it on a server that offers extensions"
+
+    video: Upload | Reference
+    seconds: Seconds | None = None
+
+    def path(self) -> str:
+        return "/videos/extensions"
+
+
+class EditVideo(_JobRequest):
+    """``POST /videos/edits``. `video` is ``{"id": …}`` or a file."""
+
+    instead: ClassVar[str] = (
+        "make the video anew with a create whose prompt holds the change, or use a server that offers edits"
+    )
+
+    video: Upload | Reference
+
+    def path(self) -> str:
+        return "/videos/edits"
+
+
+class RemixVideo(_JobRequest):
+    """``POST /videos/{video_id}/remix``."""
+
+    instead: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"
+    in_path: ClassVar[frozenset[str]] = frozenset({"video_id"})
+
+    video_id: str = Field(min_length=1)
+
+    def path(self) -> str:
+        return f"{_video_path(self.video_id)}/remix"
+
+
+class CreateCharacter(Request[Character]):
+    """``POST /videos/characters``. `video` is an MP4 of 2 to 4 seconds."""
+
+    instead: ClassVar[str] = "start the video from a picture (input_reference), or use a server that offers characters"
+    model_config = ConfigDict(extra="allow")
+    method: ClassVar[str] = "POST"
+    paid: ClassVar[bool] = True
+    always_form: ClassVar[bool] = True
+
+    name: str = Field(min_length=1)
+    video: Upload
+
+    def path(self) -> str:
+        return "/videos/characters"
+
     def fields(self) -> dict[str, Any]:
-        named = {name: getattr(self, name) for name in CreateVideo.model_fields}
-        return {name: value for name, value in {**named, **(self.model_extra or {})}.items() if value is not None}
+        return {name: value for name, value in self if value is not None}
+
+    def read(self, body: bytes) -> Character:
+        return read_model(Character, str(self), body)
+
+
+class GetCharacter(Request[Character]):
+    """``GET /videos/characters/{character_id}``."""
+
+    instead: ClassVar[str] = "keep what the create call answered, or use a server that offers characters"
+
+    character_id: str = Field(min_length=1)
+
+    def path(self) -> str:
+        return f"/videos/characters/{quote(self.character_id, safe='')}"
+
+    def read(self, body: bytes) -> Character:
+        return read_model(Character, str(self), body)
 
 
 class RetrieveVideo(_VideoRequest):
@@ -118,6 +214,8 @@ class RetrieveVideo(_VideoRequest):
 
 class ListVideos(Request[VideoPage]):
     """``GET /videos``: at most `limit` videos, beginning behind the id `after`."""
+
+    instead: ClassVar[str] = "ask for videos by their id"
 
     limit: int | None = Field(default=None, ge=0, le=100)
     order: Literal["asc", "desc"] | None = None
@@ -136,6 +234,7 @@ class ListVideos(Request[VideoPage]):
 class DeleteVideo(Request[bool]):
     """``DELETE /videos/{video_id}``; answers whether the server says that it is gone."""
 
+    instead: ClassVar[str] = "let the server clean up by itself, or delete the video there"
     method: ClassVar[str] = "DELETE"
 
     video_id: str = Field(min_length=1)

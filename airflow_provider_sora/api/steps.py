@@ -7,27 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api.encoding import Call
+from airflow_provider_sora.api.requests import Request
+from airflow_provider_sora.exceptions import SoraError
 
 ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
 class Send:
-    """Send this call and read the whole answer."""
+    """Send this request to the server and read the whole answer."""
 
-    call: Call
+    request: Request[Any]
 
 
 @dataclass(frozen=True)
 class Open:
-    """Send this call and stop behind the headers; the body is read by `Read`. Closes what was open before."""
+    """Send this request to the server and stop behind the headers; the body is read by `Read`."""
 
-    call: Call
+    request: Request[Any]
+
+
+@dataclass(frozen=True)
+class OpenUrl:
+    """Get what a server named by its URL, on whatever host: without the key, and from public addresses only."""
+
+    url: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Reply:
     status_code: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    url: str = ""
 
     @property
     def hint_seconds(self) -> float | None:
@@ -65,8 +74,8 @@ class Reply:
         return float(value) / 1000 if value.isdigit() and value.isascii() else None
 
 
-Step: TypeAlias = Send | Open | Read | Emit | Sleep
-Outcome: TypeAlias = Reply | httpx.RequestError
+Step: TypeAlias = Send | Open | OpenUrl | Read | Emit | Sleep
+Outcome: TypeAlias = Reply | httpx.RequestError | SoraError
 Flow: TypeAlias = Generator[Step, Reply, ResultT]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from airflow_provider_sora.emulator.dialects import DIALECTS
 from airflow_provider_sora.emulator.jobs import Timing
 from airflow_provider_sora.emulator.server import DEFAULT_API_KEY, Emulator
 
@@ -18,6 +19,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8787, help="0 for a free one (default: %(default)s)")
     parser.add_argument("--api-key", default=DEFAULT_API_KEY, help="'' to ask for none (default: %(default)s)")
+    parser.add_argument("--dialect", default="openai", choices=DIALECTS, help="the server to behave like")
     parser.add_argument("--queued-seconds", type=float, default=Timing.queued_seconds, metavar="S")
     parser.add_argument("--render-seconds", type=float, default=Timing.render_seconds, metavar="S")
     parser.add_argument("--retention-seconds", type=float, default=Timing.retention_seconds, metavar="S")
@@ -34,6 +36,7 @@ def main() -> None:
         speed=options.speed,
         host=options.host,
         port=options.port,
+        dialect=options.dialect,
     )
     print(f"Videos API at {emulator.base_url}", flush=True)
     print(f"export AIRFLOW_CONN_SORA_DEFAULT='{emulator.connection()}'", flush=True)

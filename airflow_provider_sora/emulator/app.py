@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_sora.emulator import media
 from airflow_provider_sora.emulator.clock import Clock
+from airflow_provider_sora.emulator.dialects import ApiError, OpenAI
 from airflow_provider_sora.emulator.faults import Fault, Faults
 from airflow_provider_sora.emulator.faults import Route as RouteName
 from airflow_provider_sora.emulator.jobs import Job, Jobs
@@ -24,14 +27,6 @@ from airflow_provider_sora.emulator.jobs import Job, Jobs
 Handler = Callable[[Request, Fault | None], Awaitable[Response]]
 
 _MEDIA_TYPES = {"video": "video/mp4", "thumbnail": "image/webp", "spritesheet": "image/jpeg"}
-
-
-class ApiError(Exception):
-    """An answer of the API that is an error."""
-
-    def __init__(self, status: int, message: str, code: str, param: str | None = None) -> None:
-        self.status = status
-        self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
 
 
 @dataclass
@@ -47,19 +42,25 @@ class RequestLog:
 
 
 class VideosApi:
-    """The routes. `api_key` None: no key is asked for."""
+    """The routes, in a dialect. `api_key` None: no key is asked for."""
 
-    def __init__(self, jobs: Jobs, faults: Faults, clock: Clock, api_key: str | None) -> None:
+    def __init__(self, jobs: Jobs, faults: Faults, clock: Clock, api_key: str | None, dialect: OpenAI) -> None:
         self.jobs = jobs
         self.faults = faults
         self.clock = clock
         self.api_key = api_key
+        self.dialect = dialect
         self.log = RequestLog()
 
     def app(self) -> ASGIApp:
-        """The ASGI application: the API under ``/v1``, the emulator's own controls under ``/_emulator``."""
+        """The ASGI application: the API under its base path, the emulator's own controls under ``/_emulator``."""
         routes = [
             self._route("/videos", "create", self.create, "POST"),
+            self._route("/videos/extensions", "extend", self.extend, "POST"),
+            self._route("/videos/edits", "edit", self.edit, "POST"),
+            self._route("/videos/characters", "create_character", self.create_character, "POST"),
+            self._route("/videos/characters/{id}", "get_character", self.get_character, "GET"),
+            self._route("/videos/{id:path}/remix", "remix", self.remix, "POST"),
             self._route("/videos", "list", self.list, "GET"),
             self._route("/videos/{id:path}/content", "content", self.content, "GET"),
             self._route("/videos/{id:path}", "retrieve", self.retrieve, "GET"),
@@ -70,65 +71,100 @@ class VideosApi:
             Route("/faults", self._guarded(self.control_faults), methods=["POST", "DELETE"]),
             Route("/clock", self._guarded(self.control_clock), methods=["POST"]),
         ]
-        return Starlette(routes=[Mount("/v1", routes=routes), Mount("/_emulator", routes=controls)])
+        return Starlette(routes=[Mount(self.dialect.base_path, routes=routes), Mount("/_emulator", routes=controls)])
 
     async def create(self, request: Request, fault: Fault | None) -> Response:
+        return await self._start_job(request, fault, "create")
+
+    async def extend(self, request: Request, fault: Fault | None) -> Response:
+        return await self._start_job(request, fault, "extend")
+
+    async def edit(self, request: Request, fault: Fault | None) -> Response:
+        return await self._start_job(request, fault, "edit")
+
+    async def remix(self, request: Request, fault: Fault | None) -> Response:
+        return await self._start_job(request, fault, "remix")
+
+    async def create_character(self, request: Request, _: Fault | None) -> Response:
+        fields = await _fields(request)
+        if not 1 <= len(str(fields.get("name") or "")) <= 80:
+            raise ApiError(400, "Invalid 'name': 1 to 80 characters.", "invalid_value", "name")
+        if not isinstance(fields.get("video"), tuple):
+            raise ApiError(400, "Missing required parameter: 'video'.", "missing_required_parameter", "video")
+        return JSONResponse(self.jobs.create_character(str(fields["name"])).to_json())
+
+    async def get_character(self, request: Request, _: Fault | None) -> Response:
+        character = self.jobs.characters.get(request.path_params["id"])
+        if character is None:
+            raise ApiError(404, "Character not found.", "not_found")
+        return JSONResponse(character.to_json())
+
+    async def list(self, request: Request, _: Fault | None) -> Response:
+        return self.dialect.listed(request, self.jobs)
+
+    async def retrieve(self, request: Request, _: Fault | None) -> Response:
+        return self.dialect.retrieved(self._job(request.path_params["id"]), self.jobs.now())
+
+    async def delete(self, request: Request, _: Fault | None) -> Response:
+        return self.dialect.deleted(self._job(request.path_params["id"]), self.jobs)
+
+    async def content(self, request: Request, fault: Fault | None) -> Response:
+        job = self._job(request.path_params["id"])
+        variant = self.dialect.check_content(request.query_params.get("variant"))
+        self._check_ready(job)
+        if job.url:
+            raise ApiError(400, f"Video has been uploaded to cloud storage. Access it via: {job.url}", "400")
+        if fault and fault.effect == "wrong_type":
+            return JSONResponse({"status": "pending"})
+        if fault and fault.effect == "redirect":
+            return RedirectResponse(fault.url, 302)
+        body = await run_in_threadpool(_render, job, variant)
+        return Response(body, media_type=_MEDIA_TYPES[variant])
+
+    async def _start_job(self, request: Request, fault: Fault | None, kind: str) -> Response:
         fields = await _fields(request)
         if not str(fields.get("prompt") or ""):
             raise ApiError(400, "Missing required parameter: 'prompt'.", "missing_required_parameter", "prompt")
         _check(fields)
-        failing = (fault.code, fault.message) if fault and fault.effect == "fail_job" else None
-        job = self.jobs.create(fields, failing, expired=bool(fault and fault.effect == "expire"))
-        return JSONResponse(job.to_json(self.jobs.now()))
-
-    async def list(self, request: Request, _: Fault | None) -> Response:
-        limit = int(request.query_params.get("limit", 20))
-        jobs, more = self.jobs.page(limit, request.query_params.get("order", "desc"), request.query_params.get("after"))
-        now = self.jobs.now()
-        return JSONResponse(
-            {
-                "object": "list",
-                "data": [job.to_json(now) for job in jobs],
-                "first_id": jobs[0].id if jobs else None,
-                "last_id": jobs[-1].id if jobs else None,
-                "has_more": more,
-            }
+        self.dialect.check_create(request, fields, self.jobs)
+        job = self.jobs.create(
+            fields,
+            kind=kind,
+            source=self._source(request, fields, kind),
+            video_id=self.dialect.new_id(),
+            error=(fault.code, fault.message) if fault and fault.effect == "fail_job" else None,
+            expired=bool(fault and fault.effect == "expire"),
+            url=fault.url if fault and fault.effect == "elsewhere" else None,
         )
+        return JSONResponse(self.dialect.video(job, self.jobs.now()), self.dialect.create_status)
 
-    async def retrieve(self, request: Request, _: Fault | None) -> Response:
-        return JSONResponse(self._job(request).to_json(self.jobs.now()))
+    def _source(self, request: Request, fields: dict[str, Any], kind: str) -> Job | None:
+        if kind == "create":
+            return None
+        reference = {"id": request.path_params["id"]} if kind == "remix" else fields.get("video")
+        if isinstance(reference, tuple):
+            return None
+        if isinstance(reference, str):
+            reference = _json_object(reference)
+        if not isinstance(reference, dict) or not reference.get("id"):
+            raise ApiError(400, "Missing required parameter: 'video'.", "missing_required_parameter", "video")
+        source = self._job(str(reference["id"]))
+        if source.status(self.jobs.now()) != "completed":
+            raise ApiError(400, "The source video is not completed.", "invalid_value", "video")
+        return source
 
-    async def delete(self, request: Request, _: Fault | None) -> Response:
-        job = self._job(request)
-        if job.status(self.jobs.now()) in ("queued", "in_progress"):
-            raise ApiError(409, "Video is still being generated and cannot be deleted.", "video_in_progress")
-        self.jobs.delete(job.id)
-        return JSONResponse({"id": job.id, "object": "video.deleted", "deleted": True})
-
-    async def content(self, request: Request, fault: Fault | None) -> Response:
-        job = self._job(request)
-        variant = request.query_params.get("variant", "video")
-        if variant not in _MEDIA_TYPES:
-            raise ApiError(400, f"Invalid value: '{variant}'.", "invalid_value", "variant")
-        self._check_ready(job)
-        if fault and fault.effect == "wrong_type":
-            return JSONResponse({"status": "pending"})
-        body = await run_in_threadpool(_render, job, variant)
-        return Response(body, media_type=_MEDIA_TYPES[variant])
-
-    def _job(self, request: Request) -> Job:
-        job = self.jobs.get(request.path_params["id"])
+    def _job(self, video_id: str) -> Job:
+        job = self.dialect.find(self.jobs, video_id)
         if job is None:
-            raise ApiError(404, f"Video with id '{request.path_params['id']}' not found.", "not_found")
+            raise ApiError(404, f"Video with id '{video_id}' not found.", "not_found")
         return job
 
     def _check_ready(self, job: Job) -> None:
         now = self.jobs.now()
-        status = job.status(now)
-        if status == "failed":
+        if job.is_running(now):
+            raise self.dialect.not_ready(job)
+        if job.error:
             raise ApiError(404, "Video generation failed; there is no content.", "video_failed")
-        if status != "completed":
-            raise ApiError(404, "Generation is still in-progress.", "video_not_ready")
         if now >= job.expires_at:
             raise ApiError(404, "The content of this video has expired.", "video_expired")
 
@@ -157,8 +193,11 @@ class VideosApi:
 
     def _route(self, path: str, name: RouteName, handler: Handler, method: str) -> Route:
         async def endpoint(request: Request) -> Response:
-            fault = self.faults.take(name)
-            response = await self._answer(request, handler, fault)
+            if name not in self.dialect.routes:
+                response = self.dialect.no_route(request)
+            else:
+                response = await self._answer(request, handler, self.faults.take(name))
+            response.headers["Date"] = formatdate(self.jobs.now(), usegmt=True)
             self.log.add(name, request, response.status_code)
             return response
 
@@ -169,21 +208,16 @@ class VideosApi:
         try:
             response = await handler(request, fault) if fault is None or not replaced or fault.accept else Response()
         except ApiError as error:
-            return JSONResponse(error.body, error.status)
+            return self.dialect.error(error)
         return response if fault is None else await _spoiled(response, fault)
 
     def _guarded(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
-            if self.api_key is not None and self.api_key not in _keys(request):
-                error = ApiError(401, "Incorrect API key provided.", "invalid_api_key")
-                return JSONResponse(error.body, error.status)
+            if self.api_key is not None and not self.dialect.authorized(request, self.api_key):
+                return self.dialect.refuse_key()
             return await endpoint(request)
 
         return guarded
-
-
-def _keys(request: Request) -> tuple[str, str]:
-    return request.headers.get("authorization", "").removeprefix("Bearer "), request.headers.get("api-key", "")
 
 
 async def _spoiled(response: Response, fault: Fault) -> Response:
@@ -239,12 +273,24 @@ async def _fields(request: Request) -> dict[str, Any]:
             raise ApiError(400, "The body has to be a JSON object.", "invalid_body")
         return body
     fields: dict[str, Any] = {}
+    # The official client writes nested values as name[key]; everybody else as JSON text.
     async with request.form() as form:
         for name, value in form.items():
-            fields[name] = (
-                (value.content_type or "", len(await value.read())) if isinstance(value, UploadFile) else value
-            )
+            outer, bracket, inner = name.partition("[")
+            if isinstance(value, UploadFile):
+                fields[name] = (value.content_type or "", len(await value.read()))
+            elif bracket:
+                fields.setdefault(outer, {})[inner.rstrip("]")] = value
+            else:
+                fields[name] = value
     return fields
+
+
+def _json_object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _check(fields: dict[str, Any]) -> None:

@@ -6,19 +6,23 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-Route = Literal["create", "retrieve", "list", "delete", "content"]
-Effect = Literal["status", "drop", "slow", "truncate", "wrong_type", "fail_job", "expire"]
+Route = Literal[
+    "create", "extend", "edit", "remix", "create_character", "get_character", "retrieve", "list", "delete", "content"
+]
+Effect = Literal["status", "drop", "slow", "truncate", "wrong_type", "redirect", "elsewhere", "fail_job", "expire"]
 
 
 @dataclass(frozen=True)
 class Fault:
     """One thing that goes wrong on one route.
 
-    :param route: ``create``, ``retrieve``, ``list``, ``delete`` or ``content``
+    :param route: ``create``, ``extend``, ``edit``, ``remix``, ``create_character``, ``get_character``, ``retrieve``,
+        ``list``, ``delete`` or ``content``
     :param effect: ``status`` answers with `status`; ``drop`` closes the connection; ``slow`` answers `seconds` late;
         ``truncate`` sends content with `fraction` of its bytes and the full length, then closes; ``wrong_type`` sends a
-        JSON text as content with status 200; ``fail_job`` accepts the job and lets it fail with `code` and `message`;
-        ``expire`` accepts the job and forgets its content at once
+        JSON text as content with status 200; ``redirect`` sends for content to `url`; ``fail_job`` accepts the job and
+        lets it fail with `code` and `message`; ``expire`` accepts it and forgets its content at once; ``elsewhere``
+        accepts it and refuses its content, which is at `url`, as the video says
     :param times: how often; -1 for ever
     :param skip: how many requests of the route to let pass first
     :param accept: with ``status`` and ``drop``: do the work all the same, so that only the answer is lost
@@ -34,6 +38,7 @@ class Fault:
     retry_after: float | None = None
     seconds: float = 1.0
     fraction: float = 0.5
+    url: str = ""
     code: str = "server_error"
     message: str = "a fault that the emulator was asked for"
 

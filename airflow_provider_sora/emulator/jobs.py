@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # What a prompt can ask for, where its writer has no other hold on the emulator: "[emulator:moderation]".
@@ -38,15 +38,21 @@ class Job:
     model: str
     seconds: str
     size: str
+    kind: str = "create"
     error: tuple[str, str] | None = None
-    reference: tuple[str, int] | None = None
-    extra: dict[str, Any] | None = None
+    remixed_from: str | None = None
+    url: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
     def status(self, now: float) -> str:
         """The API's word for where the job is."""
         if now >= self.ended_at:
             return "failed" if self.error else "completed"
         return "in_progress" if now >= self.started_at else "queued"
+
+    def is_running(self, now: float) -> bool:
+        """Whether the job may still become a video."""
+        return now < self.ended_at
 
     def progress(self, now: float) -> int:
         """Percent done."""
@@ -56,27 +62,40 @@ class Job:
     def to_json(self, now: float) -> dict[str, Any]:
         """The Video of the API, with every field of the official schema."""
         status = self.status(now)
-        ended = status in ("completed", "failed")
-        failed = status == "failed" and self.error
-        return {
+        failure = self.error if status == "failed" else None
+        shown = {
             "id": self.id,
             "object": "video",
             "model": self.model,
             "status": status,
             "progress": self.progress(now),
             "created_at": int(self.created_at),
-            "completed_at": int(self.ended_at) if ended else None,
+            "completed_at": None if self.is_running(now) else int(self.ended_at),
             "expires_at": int(self.expires_at) if status == "completed" else None,
             "prompt": self.prompt,
             "size": self.size,
             "seconds": self.seconds,
-            "remixed_from_video_id": None,
-            "error": {"code": self.error[0], "message": self.error[1]} if failed and self.error else None,
+            "remixed_from_video_id": self.remixed_from,
+            "error": {"code": failure[0], "message": failure[1]} if failure else None,
         }
+        return shown | ({"url": self.url} if self.url and status == "completed" else {})
+
+
+@dataclass
+class Character:
+    """A character made from a video."""
+
+    id: str
+    name: str
+    created_at: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The character as the API answers it."""
+        return {"id": self.id, "name": self.name, "created_at": int(self.created_at)}
 
 
 class Jobs:
-    """All jobs, oldest first.
+    """All jobs, oldest first, and all characters.
 
     :param now: tells unix seconds
     :param speed: divides every duration
@@ -87,33 +106,60 @@ class Jobs:
         self.timing = timing or Timing()
         self.speed = speed
         self.creates = 0
+        self.characters: dict[str, Character] = {}
         self._jobs: dict[str, Job] = {}
 
-    def create(self, fields: dict[str, Any], error: tuple[str, str] | None = None, *, expired: bool = False) -> Job:
-        """Accept a paid job. `error`: let it fail so; `expired`: forget its content as soon as it is done."""
+    def create(
+        self,
+        fields: dict[str, Any],
+        *,
+        kind: str = "create",
+        source: Job | None = None,
+        video_id: str | None = None,
+        error: tuple[str, str] | None = None,
+        expired: bool = False,
+        url: str | None = None,
+    ) -> Job:
+        """Accept a paid job.
+
+        :param kind: ``create``, ``extend``, ``edit`` or ``remix``
+        :param source: the video it starts from
+        :param error: let it fail so
+        :param expired: forget its content as soon as it is done
+        :param url: where its content is, if not here
+        """
         now = self.now()
-        found = DIRECTIVE.search(str(fields["prompt"]))
+        prompt = str(fields["prompt"])
+        found = DIRECTIVE.search(prompt)
         wish = found.group(1) if found else ""
         started = now + self.timing.queued_seconds / self.speed
         ended = float("inf") if wish == "stuck" else started + self.timing.render_seconds / self.speed
         retention = 0.0 if expired or wish == "expire" else self.timing.retention_seconds / self.speed
         job = Job(
-            id=f"video_{secrets.token_hex(16)}",
+            id=video_id or f"video_{secrets.token_hex(16)}",
             created_at=now,
             started_at=started,
             ended_at=ended,
             expires_at=ended + retention,
-            prompt=str(fields["prompt"]),
-            model=str(fields.get("model") or "sora-2"),
-            seconds=str(fields.get("seconds") or "4"),
-            size=str(fields.get("size") or "720x1280"),
+            prompt=prompt,
+            model=str(fields.get("model") or (source.model if source else "sora-2")),
+            seconds=_length(fields, kind, source),
+            size=str(fields.get("size") or (source.size if source else "720x1280")),
+            kind=kind,
             error=error or _FAILURES.get(wish),
-            reference=fields.get("input_reference"),
-            extra={k: v for k, v in fields.items() if k not in Job.__dataclass_fields__ and k != "input_reference"},
+            remixed_from=source.id if source and kind == "remix" else None,
+            url=url,
+            fields=fields,
         )
         self._jobs[job.id] = job
         self.creates += 1
         return job
+
+    def create_character(self, name: str) -> Character:
+        """Make a character."""
+        character = Character(f"char_{secrets.token_hex(12)}", name, self.now())
+        self.characters[character.id] = character
+        return character
 
     def get(self, job_id: str) -> Job | None:
         """A job, or None."""
@@ -135,3 +181,11 @@ class Jobs:
     def all(self) -> list[Job]:
         """Every job, oldest first."""
         return list(self._jobs.values())
+
+
+def _length(fields: dict[str, Any], kind: str, source: Job | None) -> str:
+    """The video's length; an extension's is that of the whole."""
+    asked = str(fields.get("seconds") or "4")
+    if source is None:
+        return asked
+    return str(int(source.seconds) + int(asked)) if kind == "extend" else source.seconds

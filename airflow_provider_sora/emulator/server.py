@@ -10,6 +10,7 @@ import uvicorn
 
 from airflow_provider_sora.emulator.app import ConnectionInScope, VideosApi
 from airflow_provider_sora.emulator.clock import Clock
+from airflow_provider_sora.emulator.dialects import DIALECTS
 from airflow_provider_sora.emulator.faults import Faults
 from airflow_provider_sora.emulator.jobs import Jobs, Timing
 
@@ -24,6 +25,7 @@ class Emulator:
     :param timing: how long jobs take
     :param speed: divides all durations
     :param port: 0 for a free one
+    :param dialect: the server to behave like: a name from `dialects.DIALECTS`
     """
 
     def __init__(
@@ -35,16 +37,26 @@ class Emulator:
         speed: float = 1.0,
         host: str = "127.0.0.1",
         port: int = 0,
+        dialect: str = "openai",
     ) -> None:
         self.api_key = api_key
         self.clock = clock or Clock()
         self.faults = Faults()
         self.jobs = Jobs(self.clock.now, timing, speed)
-        self._api = VideosApi(self.jobs, self.faults, self.clock, api_key)
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect is {dialect!r}; it has to be one of {', '.join(DIALECTS)}")
+        self.dialect = DIALECTS[dialect]()
+        self._api = VideosApi(self.jobs, self.faults, self.clock, api_key, self.dialect)
         self._socket = socket.create_server((host, port))
         self.host, self.port = self._socket.getsockname()[:2]
         config = uvicorn.Config(
-            ConnectionInScope(self._api.app()), http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+            ConnectionInScope(self._api.app()),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            date_header=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
@@ -52,7 +64,7 @@ class Emulator:
     @property
     def base_url(self) -> str:
         """What belongs into a connection's Host."""
-        return f"http://{self.host}:{self.port}/v1"
+        return f"http://{self.host}:{self.port}{self.dialect.base_path}"
 
     @property
     def creates(self) -> int:

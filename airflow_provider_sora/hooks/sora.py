@@ -1,32 +1,40 @@
-"""From an Airflow connection to a client."""
+"""The Videos API behind an Airflow connection."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Generator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook, Connection
+from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 from pydantic import ValidationError
 
+from airflow_provider_sora import sources
+from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
 from airflow_provider_sora.api.flows import OnChange
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import (
+    CreateCharacter,
     CreateVideo,
     DeleteVideo,
     DownloadContent,
+    EditVideo,
+    ExtendVideo,
+    GetCharacter,
     ListVideos,
+    RemixVideo,
     Request,
     RetrieveVideo,
+    Upload,
     Variant,
 )
+from airflow_provider_sora.api.uploads import Fit
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraAuthError,
@@ -34,8 +42,12 @@ from airflow_provider_sora.exceptions import (
     SoraConnectionError,
     SoraError,
     SoraNotFoundError,
+    SoraUnsupportedError,
 )
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_sora.hooks.calls import api_call
+from airflow_provider_sora.hooks.connection import read_config
+from airflow_provider_sora.sources import ReferenceAs
 
 RequestT = TypeVar("RequestT", bound=Request[Any])
 
@@ -45,8 +57,8 @@ DEFAULT_CONN_ID = "sora_default"
 class SoraHook(BaseHook):
     """The Videos API behind an Airflow connection of type ``sora``.
 
-    Host is the base URL, Password the API key; Extra may hold ``auth``, ``headers``, ``query``, ``timeout``,
-    ``connect_timeout`` (seconds) and ``verify``.
+    Each API method blocks when it is called; its `aio` is awaited: ``await hook.get_video.aio("video_1")``. Fields that
+    this package does not know are sent to the server as they are.
 
     :param sora_conn_id: the connection
     """
@@ -59,6 +71,139 @@ class SoraHook(BaseHook):
     def __init__(self, sora_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sora_conn_id = sora_conn_id
+        self._async_client: AsyncSoraClient | None = None
+
+    @api_call
+    def create_video(
+        self,
+        /,
+        prompt: str,
+        *,
+        model: str | None = None,
+        seconds: str | float | None = None,
+        size: str | None = None,
+        input_reference: Any = None,
+        characters: Sequence[Any] | None = None,
+        fit: Fit | None = None,
+        reference_as: ReferenceAs = "upload",
+        storage_conn_id: str | None = None,
+        **fields: Any,
+    ) -> CreateVideo:
+        """Start a video job.
+
+        :param input_reference: a picture to start from, in any form that `sources.picture` takes
+        :param characters: ids, or what `create_character` gave
+        :param fit: make the picture the size of the video
+        """
+        limits.check_create(model=model, prompt=prompt, seconds=seconds, size=size, characters=characters)
+        reference = None
+        if input_reference is not None:
+            reference = sources.picture(
+                input_reference,
+                fetch=self._fetch,
+                size=size,
+                fit=fit,
+                reference_as=reference_as,
+                storage_conn_id=storage_conn_id,
+            )
+        return build(
+            CreateVideo,
+            prompt=prompt,
+            model=model,
+            seconds=seconds,
+            size=size,
+            input_reference=reference,
+            characters=None if characters is None else [_character(item) for item in characters],
+            **fields,
+        )
+
+    @api_call
+    def extend_video(
+        self,
+        /,
+        video: Any,
+        prompt: str,
+        *,
+        seconds: str | float | None = None,
+        storage_conn_id: str | None = None,
+        **fields: Any,
+    ) -> ExtendVideo:
+        """Add a segment of `seconds` to a finished video: an id, a manifest, or a file that `sources.video` takes."""
+        limits.check_prompt(prompt)
+        source = sources.video(video, fetch=self._fetch, storage_conn_id=storage_conn_id)
+        return build(ExtendVideo, video=source, prompt=prompt, seconds=seconds, **fields)
+
+    @api_call
+    def edit_video(self, /, video: Any, prompt: str, *, storage_conn_id: str | None = None, **fields: Any) -> EditVideo:
+        """Change what is seen in a finished video: an id, a manifest, or a file that `sources.video` takes."""
+        limits.check_prompt(prompt)
+        source = sources.video(video, fetch=self._fetch, storage_conn_id=storage_conn_id)
+        return build(EditVideo, video=source, prompt=prompt, **fields)
+
+    @api_call
+    def remix_video(self, /, video: Any, prompt: str, **fields: Any) -> RemixVideo:
+        """Make a finished video anew with another prompt; `video` is an id or a manifest."""
+        limits.check_prompt(prompt)
+        video_id = sources.video_id_of(video)
+        if video_id is None:
+            raise SoraConfigError(
+                f"video is {str(video)[:100]!r}; a remix starts from an id or a manifest, not from a file"
+            )
+        return build(RemixVideo, video_id=video_id, prompt=prompt, **fields)
+
+    @api_call
+    def create_character(
+        self, /, name: str, video: Any, *, storage_conn_id: str | None = None, **fields: Any
+    ) -> CreateCharacter:
+        """Make a character from a video file of 2 to 4 seconds, in any form that `sources.video` takes but an id."""
+        limits.check_name(name)
+        source = sources.video(video, fetch=self._fetch, storage_conn_id=storage_conn_id)
+        if not isinstance(source, Upload):
+            raise SoraConfigError(f"video is {video!r}; a character is made from a file, not from a video's id")
+        return build(CreateCharacter, name=name, video=source, **fields)
+
+    @api_call
+    def get_character(self, /, character_id: str) -> GetCharacter:
+        """A character as the server has it."""
+        return build(GetCharacter, character_id=character_id)
+
+    @api_call
+    def get_video(self, /, video_id: str) -> RetrieveVideo:
+        """A job as it is now."""
+        return build(RetrieveVideo, video_id=video_id)
+
+    @api_call
+    def delete_video(self, /, video_id: str) -> DeleteVideo:
+        """Delete a video; answers whether the server says that it is gone."""
+        return build(DeleteVideo, video_id=video_id)
+
+    def list_videos(
+        self, limit: int | None = None, order: str | None = None, after: str | None = None
+    ) -> Iterator[Video]:
+        """The server's videos, over all pages; always ends. `limit` is the length of a page."""
+        return self.get_conn().list_videos(build(ListVideos, limit=limit, order=order, after=after))
+
+    async def list_videos_aio(
+        self, limit: int | None = None, order: str | None = None, after: str | None = None
+    ) -> AsyncIterator[Video]:
+        """`list_videos` for an event loop."""
+        client = await self.shared_async_conn()
+        async for video in client.list_videos(build(ListVideos, limit=limit, order=order, after=after)):
+            yield video
+
+    def download_content(self, video_id: str, variant: Variant = "video") -> Generator[bytes, None, Content]:
+        """The bytes of a video as they come; the generator returns what was read once it has been checked."""
+        return self.get_conn().read_content(build(DownloadContent, video_id=video_id, variant=variant))
+
+    async def download_content_aio(self, video_id: str, variant: Variant = "video") -> AsyncGenerator[bytes, None]:
+        """`download_content` for an event loop; ends only where the bytes have been found whole."""
+        client = await self.shared_async_conn()
+        async for chunk in client.read_content(build(DownloadContent, video_id=video_id, variant=variant)):
+            yield chunk
+
+    def wait_for_video(self, wait: Wait, on_change: OnChange) -> Video:
+        """Hold the thread until the job has ended; tasks had better defer."""
+        return self.get_conn().wait(wait, on_change)
 
     @cached_property
     def _client(self) -> SoraClient:
@@ -69,10 +214,28 @@ class SoraHook(BaseHook):
         """The blocking client; one per hook."""
         return self._client
 
+    async def get_async_conn(self) -> AsyncSoraClient:
+        """A client for the running event loop; whoever asks closes it."""
+        connection = await get_async_connection(self.sora_conn_id, hook=self)
+        return await AsyncSoraClient.create(read_config(connection, await get_async_extra_dejson(connection)))
+
+    async def shared_async_conn(self) -> AsyncSoraClient:
+        """The hook's own client for the running event loop; `aclose` closes it."""
+        if self._async_client is None:
+            self._async_client = await self.get_async_conn()
+        return self._async_client
+
     def close(self) -> None:
-        """Close the client's connections, if there are any."""
+        """Close the blocking client's connections, if there are any."""
         if "_client" in self.__dict__:
             self.__dict__.pop("_client").close()
+
+    async def aclose(self) -> None:
+        """Close the connections of both clients."""
+        client, self._async_client = self._async_client, None
+        if client is not None:
+            await client.close()
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -80,36 +243,14 @@ class SoraHook(BaseHook):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def get_async_conn(self) -> AsyncSoraClient:
-        """A client for the running event loop; whoever asks closes it."""
-        connection = await get_async_connection(self.sora_conn_id, hook=self)
-        return await AsyncSoraClient.create(read_config(connection, await get_async_extra_dejson(connection)))
+    async def __aenter__(self) -> Self:
+        return self
 
-    def create_video(self, prompt: str, **fields: Any) -> Video:
-        """Start a video job; `fields` are those of `CreateVideo` and any the server knows."""
-        return self.get_conn().send(build(CreateVideo, prompt=prompt, **fields))
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
-    def get_video(self, video_id: str) -> Video:
-        """A job as it is now."""
-        return self.get_conn().send(build(RetrieveVideo, video_id=video_id))
-
-    def list_videos(
-        self, limit: int | None = None, order: str | None = None, after: str | None = None
-    ) -> Iterator[Video]:
-        """The server's videos, over all pages. `limit` is the length of a page."""
-        return self.get_conn().list_videos(build(ListVideos, limit=limit, order=order, after=after))
-
-    def delete_video(self, video_id: str) -> bool:
-        """Delete a video; whether the server says that it is gone."""
-        return self.get_conn().send(build(DeleteVideo, video_id=video_id))
-
-    def download_content(self, video_id: str, variant: Variant = "video") -> Generator[bytes, None, Content]:
-        """The bytes of a video as they come; the generator returns what was read once it has been checked."""
-        return self.get_conn().read_content(build(DownloadContent, video_id=video_id, variant=variant))
-
-    def wait_for_video(self, wait: Wait, on_change: OnChange) -> Video:
-        """Hold the thread until the job has ended; tasks had better defer."""
-        return self.get_conn().wait(wait, on_change)
+    def _fetch(self, url: str) -> bytes:
+        return self.get_conn().fetch(url)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the server for its list, once, and say in words what is wrong where it does not answer with one."""
@@ -123,9 +264,7 @@ class SoraHook(BaseHook):
         return True, f"The server at {config.base_url} lists its videos."
 
     # Airflow 3.2 reads the form from the provider's metadata; before, it asks the hook.
-    from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS as _READS_METADATA
-
-    if not _READS_METADATA:
+    if not AIRFLOW_V_3_2_PLUS:
 
         @classmethod
         def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -157,65 +296,13 @@ def build(request_type: type[RequestT], **fields: Any) -> RequestT:
         raise SoraConfigError(f"{request_type.__name__}: {wrong}") from None
 
 
-def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
-    """The server and the way to it, from an Airflow connection.
-
-    :raises SoraConfigError: naming the field, its value and what it may be
-    """
-    unknown = sorted(set(extra) - set(CONN_FIELDS))
-    if unknown:
-        known = ", ".join(CONN_FIELDS)
-        raise SoraConfigError(f"connection {connection.conn_id!r}: Extra has {', '.join(unknown)}; it may have {known}")
-    try:
-        return SoraConfig(
-            base_url=_host(connection),
-            api_key=connection.password or None,
-            auth=extra.get("auth") or "bearer",
-            headers=_string_map(extra, "headers"),
-            query=_string_map(extra, "query"),
-            timeout_seconds=_number(extra, "timeout", 60.0),
-            connect_timeout_seconds=_number(extra, "connect_timeout", 10.0),
-            verify=_verify(extra.get("verify")),
+def _character(item: Any) -> dict[str, str]:
+    found = item.get("id") if isinstance(item, dict) else item
+    if not isinstance(found, str) or not found:
+        raise SoraConfigError(
+            f"characters has {str(item)[:80]!r}; each has to be an id or what a character task returned"
         )
-    except SoraConfigError as error:
-        raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
-
-
-def _host(connection: Connection) -> str:
-    host = connection.host or ""
-    if not host or "://" in host:
-        return host
-    scheme = connection.schema or "https"
-    address, slash, path = host.partition("/")
-    port = f":{connection.port}" if connection.port else ""
-    return f"{scheme}://{address}{port}{slash}{path}"
-
-
-def _string_map(extra: dict[str, Any], name: str) -> dict[str, str]:
-    value = extra.get(name) or {}
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if not isinstance(value, dict):
-        raise SoraConfigError(f"{name} in Extra has to be a JSON object of texts")
-    return {str(key): str(item) for key, item in value.items()}
-
-
-def _number(extra: dict[str, Any], name: str, default: float) -> float:
-    value = extra.get(name)
-    try:
-        return default if value in (None, "") else float(value)
-    except (TypeError, ValueError):
-        raise SoraConfigError(f"{name} in Extra is {value!r}; it has to be a number of seconds") from None
-
-
-def _verify(value: object) -> bool | str:
-    if isinstance(value, bool):
-        return value
-    text = str(value or "true").strip()
-    return {"true": True, "false": False}.get(text.lower(), text)
+    return {"id": found}
 
 
 def _explain(error: SoraError) -> str:
@@ -223,11 +310,6 @@ def _explain(error: SoraError) -> str:
         return f"Wrong host, or the server is down: {error}"
     if isinstance(error, SoraAuthError):
         return f"The server is there but refuses the key (Password, or `auth` in Extra): {error}"
-    if isinstance(error, SoraNotFoundError | SoraAnswerError):
+    if isinstance(error, SoraNotFoundError | SoraUnsupportedError | SoraAnswerError):
         return f"A server is there, but no Videos API under this path (Host), or one that has no list: {error}"
     return f"{error}"
-
-
-def deadline_in(seconds: float) -> float:
-    """The unix time so many seconds from now: what survives a restart of the triggerer."""
-    return time.time() + seconds

@@ -1,124 +1,21 @@
-"""Operators that make videos."""
+"""One operator for each thing the API can make, and one that deletes."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context, conf
+from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-from airflow_provider_sora.api import uploads
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.requests import CreateVideo, Request
-from airflow_provider_sora.events import VideoEvent
-from airflow_provider_sora.exceptions import SoraConfigError, SoraError
-from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook, build, deadline_in
+from airflow_provider_sora.api import limits
+from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.requests import Request
+from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNotFoundError
+from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
-
-# The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
-_GRACE = timedelta(minutes=5)
-
-
-@contextmanager
-def failing_fast() -> Iterator[None]:
-    """Turn an error that a retry cannot help into one that Airflow does not retry."""
-    try:
-        yield
-    except SoraError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-
-
-class SoraJobOperator(BaseOperator):
-    """What all operators that start a video job share: submit, wait, hand on the manifest.
-
-    :param sora_conn_id: the connection of the server
-    :param wait_for_completion: wait for the video; otherwise the manifest of the running job is returned at once
-    :param deferrable: wait in the triggerer, without holding a worker; default: ``[operators] default_deferrable``
-    :param poll_interval: seconds between two looks
-    :param timeout: how long to wait, in seconds or as a timedelta; the job is left running when it has passed
-    :raises SoraVideoFailedError: the server could not make the video
-    :raises SoraWaitError: waiting ended before the job did
-    """
-
-    template_fields: Sequence[str] = ("sora_conn_id",)
-    ui_color = "#e8e0f7"
-
-    def __init__(
-        self,
-        *,
-        sora_conn_id: str = DEFAULT_CONN_ID,
-        wait_for_completion: bool = True,
-        deferrable: bool | None = None,
-        poll_interval: float = 10.0,
-        timeout: float | timedelta = 3600.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if deferrable is None:
-            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
-        self.sora_conn_id = sora_conn_id
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = _positive("poll_interval", poll_interval)
-        self.timeout = _positive("timeout", timeout)
-
-    @abstractmethod
-    def build_request(self) -> Request[Video]:
-        """The request, from the rendered fields.
-
-        :raises SoraConfigError: a field will not do
-        """
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Submit the job and wait for it; returns the manifest."""
-        with failing_fast(), SoraHook(self.sora_conn_id) as hook:
-            video = hook.get_conn().send(self.build_request())
-            self.log.info("Video %s: accepted by %s", video.id, hook.get_conn().config.base_url)
-            if not self.wait_for_completion and video.status.is_running:
-                return VideoManifest.of(video, self.sora_conn_id).to_json()
-            wait = Wait(video.id, deadline_in(self.timeout), self.poll_interval)
-            if self.deferrable and video.status.is_running:
-                self._defer(wait)
-            event = self._ended(hook, video, wait)
-        return self.execute_complete(context, event.to_json())
-
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """Turn the event of a wait into the manifest, or into the error it stands for."""
-        with failing_fast():
-            manifest = VideoEvent.parse(event).manifest()
-        self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
-        return manifest.to_json()
-
-    def _defer(self, wait: Wait) -> None:
-        self.defer(
-            trigger=SoraVideoTrigger(
-                sora_conn_id=self.sora_conn_id,
-                video_id=wait.video_id,
-                deadline=wait.deadline,
-                poll_interval=wait.poll_interval_seconds,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + _GRACE,
-        )
-
-    def _ended(self, hook: SoraHook, video: Video, wait: Wait) -> VideoEvent:
-        try:
-            if video.status is not VideoStatus.COMPLETED:
-                video = hook.wait_for_video(wait, self._log_progress)
-        except SoraError as error:
-            return VideoEvent.of_error(wait.video_id, error)
-        return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id))
-
-    def _log_progress(self, video: Video) -> None:
-        self.log.info(*progress_line(video))
+from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast
+from airflow_provider_sora.sources import ReferenceAs, video_id_of
 
 
 class SoraCreateVideoOperator(SoraJobOperator):
@@ -128,8 +25,11 @@ class SoraCreateVideoOperator(SoraJobOperator):
     :param model: the server's name of a model; default: the server's own
     :param seconds: length of the video
     :param size: ``"<width>x<height>"`` in pixels
-    :param input_reference: a picture to start from: a local path, or its bytes
-    :param parameters: any further fields the server knows, for example ``{"seed": 7}``
+    :param input_reference: a picture to start from: path, object storage URI, http(s) or data URL, bytes, or file id
+    :param characters: ids, or what `SoraCreateCharacterOperator` returned; two at most for the models of the hosted API
+    :param fit: make the picture as large as the video: ``cover`` cuts, ``contain`` adds bars; None: it has to be
+    :param reference_as: ``upload`` sends the picture as a file, ``object`` as the API's reference object
+    :param storage_conn_id: the connection to where `input_reference` is, if it needs one
     """
 
     template_fields: Sequence[str] = (
@@ -139,19 +39,22 @@ class SoraCreateVideoOperator(SoraJobOperator):
         "seconds",
         "size",
         "input_reference",
-        "parameters",
+        "characters",
+        "storage_conn_id",
     )
-    template_fields_renderers = {"prompt": "md", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
 
     def __init__(
         self,
         *,
         prompt: str,
         model: str | None = None,
-        seconds: str | int | None = None,
+        seconds: str | float | None = None,
         size: str | None = None,
-        input_reference: str | Path | bytes | None = None,
-        parameters: dict[str, Any] | None = None,
+        input_reference: Any = None,
+        characters: Sequence[Any] | None = None,
+        fit: Fit | None = None,
+        reference_as: ReferenceAs = "upload",
+        storage_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -160,20 +63,214 @@ class SoraCreateVideoOperator(SoraJobOperator):
         self.seconds = seconds
         self.size = size
         self.input_reference = input_reference
-        self.parameters = parameters
+        self.characters = characters
+        self.fit = fit
+        self.reference_as = reference_as
+        self.storage_conn_id = storage_conn_id
+        limits.check_create(
+            model=constant(model),
+            prompt=constant(prompt),
+            seconds=constant(seconds),
+            size=constant(size),
+            characters=constant(characters),
+        )
 
-    def build_request(self) -> CreateVideo:
+    def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The create call, its picture read."""
-        picture = None if self.input_reference is None else uploads.picture(self.input_reference)
-        named = {"prompt": self.prompt, "model": self.model, "seconds": self.seconds, "size": self.size}
-        clash = sorted(set(self.parameters or {}) & {*named, "input_reference"})
-        if clash:
-            raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
-        return build(CreateVideo, **named, input_reference=picture, **(self.parameters or {}))
+        named = {
+            name: getattr(self, name) for name in ("model", "seconds", "size", "input_reference", "characters")
+        } | {"prompt": self.prompt}
+        return hook.create_video.request(
+            hook,
+            **named,
+            fit=self.fit,
+            reference_as=self.reference_as,
+            storage_conn_id=self.storage_conn_id,
+            **self._further_fields(*named),
+        )
 
 
-def _positive(name: str, value: float | timedelta) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if seconds <= 0:
-        raise SoraConfigError(f"{name} is {value!r}; it has to be more than 0 seconds")
-    return seconds
+class _FromVideoOperator(SoraJobOperator):
+    """Starts from a finished video.
+
+    :param video: a video's id, its manifest, or a file: a path, an object storage URI, an http(s) URL, bytes
+    :param prompt: what is to be seen, or to change
+    :param storage_conn_id: the connection to where the file is, if it needs one
+    """
+
+    template_fields: Sequence[str] = (*SoraJobOperator.template_fields, "video", "prompt", "storage_conn_id")
+
+    def __init__(self, *, video: Any, prompt: Any, storage_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.video = video
+        self.prompt = prompt
+        self.storage_conn_id = storage_conn_id
+        for text in prompt if isinstance(prompt, list | tuple) else [prompt]:
+            limits.check_prompt(constant(text))
+
+
+class SoraExtendVideoOperator(_FromVideoOperator):
+    """Add to the end of a video: once, or step by step with a list of prompts, each step starting from the one before.
+
+    :param seconds: length of each new segment
+    :param prompt: what is to be seen in the segment; a list makes one segment for each
+    """
+
+    template_fields: Sequence[str] = (*_FromVideoOperator.template_fields, "seconds")
+
+    def __init__(self, *, prompt: str | Sequence[str], seconds: str | float | None = None, **kwargs: Any) -> None:
+        super().__init__(prompt=prompt, **kwargs)
+        self.seconds = seconds
+        limits.check_seconds(constant(seconds), None, ())
+        if isinstance(prompt, list | tuple) and not prompt:
+            raise SoraConfigError("prompt is empty; it has to be a text or a list of texts")
+
+    def step_count(self) -> int:
+        return 1 if isinstance(self.prompt, str) else len(self.prompt)
+
+    def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
+        """The call for one segment."""
+        if step == 0:
+            self._check_limits()
+        prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[step]
+        return hook.extend_video.request(
+            hook,
+            source.id if source else self.video,
+            prompt,
+            seconds=self.seconds,
+            storage_conn_id=self.storage_conn_id,
+            **self._further_fields("video", "prompt", "seconds"),
+        )
+
+    def _check_limits(self) -> None:
+        known = self.video if isinstance(self.video, Mapping) else {}
+        limits.check_extension(
+            model=known.get("model"),
+            source_seconds=known.get("seconds"),
+            seconds=self.seconds,
+            steps=self.step_count(),
+        )
+
+
+class SoraEditVideoOperator(_FromVideoOperator):
+    """Change what is seen in a video."""
+
+    def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
+        """The edit call."""
+        fields = self._further_fields("video", "prompt")
+        return hook.edit_video.request(hook, self.video, self.prompt, storage_conn_id=self.storage_conn_id, **fields)
+
+
+class SoraRemixVideoOperator(SoraJobOperator):
+    """Make a finished video anew with another prompt.
+
+    :param video: a video's id or its manifest
+    :param prompt: what is to be seen
+    """
+
+    template_fields: Sequence[str] = (*SoraJobOperator.template_fields, "video", "prompt")
+
+    def __init__(self, *, video: Any, prompt: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.video = video
+        self.prompt = prompt
+        limits.check_prompt(constant(prompt))
+
+    def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
+        """The remix call."""
+        return hook.remix_video.request(hook, self.video, self.prompt, **self._further_fields("video_id", "prompt"))
+
+
+class SoraCreateCharacterOperator(BaseOperator):
+    """Make a character from a video file of 2 to 4 seconds.
+
+    :param name: its name, 1 to 80 characters
+    :param video: the file: a path, an object storage URI, an http(s) or data URL, bytes
+    :param sora_conn_id: the connection of the server
+    :param storage_conn_id: the connection to where the file is, if it needs one
+    :param parameters: any further fields the server knows
+    :returns: ``{"id": …, "name": …, "created_at": …}``, for ``characters`` of `SoraCreateVideoOperator`
+    """
+
+    template_fields: Sequence[str] = ("sora_conn_id", "name", "video", "storage_conn_id", "parameters")
+    ui_color = "#e8e0f7"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        video: Any,
+        sora_conn_id: str = DEFAULT_CONN_ID,
+        storage_conn_id: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.video = video
+        self.sora_conn_id = sora_conn_id
+        self.storage_conn_id = storage_conn_id
+        self.parameters = parameters
+        limits.check_name(constant(name))
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Make the character."""
+        with failing_fast(), SoraHook(self.sora_conn_id) as hook:
+            character = hook.create_character(
+                self.name, self.video, storage_conn_id=self.storage_conn_id, **(self.parameters or {})
+            )
+        self.log.info("Character %s: made as %s", character.id, character.name)
+        return {"id": character.id, "name": character.name, "created_at": character.created_at}
+
+
+class SoraDeleteVideoOperator(BaseOperator):
+    """Delete videos on the server; fit for a teardown task.
+
+    :param video: an id, a manifest, or a list of either
+    :param sora_conn_id: the connection of the server; default: the manifest's own, or ``sora_default`` for an id
+    :param ignore_missing: a video that is already gone is fine
+    :returns: the ids that are gone
+    """
+
+    template_fields: Sequence[str] = ("video", "sora_conn_id")
+    ui_color = "#e8e0f7"
+
+    def __init__(
+        self, *, video: Any, sora_conn_id: str | None = None, ignore_missing: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.video = video
+        self.sora_conn_id = sora_conn_id
+        self.ignore_missing = ignore_missing
+
+    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's signature
+        """Delete each; one that cannot be deleted does not keep the others."""
+        several = isinstance(self.video, list | tuple)
+        errors: list[SoraError] = []
+        gone = []
+        for ref in self.video if several else [self.video]:
+            try:
+                gone.append(self._delete(ref))
+            except SoraError as error:
+                self.log.error("%s", error)  # noqa: TRY400 - the first one is raised below, with its traceback
+                errors.append(error)
+        if errors:
+            with failing_fast():
+                raise errors[0]
+        return gone
+
+    def _delete(self, ref: Any) -> str:
+        video_id = video_id_of(ref)
+        if video_id is None:
+            raise SoraConfigError(f"video is {str(ref)[:100]!r}; it has to be an id, a manifest, or a list of them")
+        named = ref.get("conn_id") if isinstance(ref, Mapping) else None
+        with SoraHook(self.sora_conn_id or named or DEFAULT_CONN_ID) as hook:
+            try:
+                deleted = hook.delete_video(video_id)
+            except SoraNotFoundError:
+                if not self.ignore_missing:
+                    raise
+                self.log.info("Video %s: already gone", video_id)
+            else:
+                self.log.info("Video %s: %s", video_id, "deleted" if deleted else "the server has yet to delete it")
+        return video_id

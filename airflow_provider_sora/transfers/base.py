@@ -14,7 +14,7 @@ from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentExpiredError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook, build
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.operators.sora import failing_fast
+from airflow_provider_sora.operators.base import failing_fast
 from airflow_provider_sora.transfers.keys import check_key, fill_key
 from airflow_provider_sora.transfers.stream import ContentStream
 

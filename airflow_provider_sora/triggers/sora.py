@@ -22,14 +22,18 @@ class SoraVideoTrigger(BaseTrigger):
     :param video_id: the job
     :param deadline: unix seconds after which waiting stops; absolute, so that it survives a triggerer's restart
     :param poll_interval: seconds between two looks
+    :param step: handed on with the event, for operators with several jobs
     """
 
-    def __init__(self, *, sora_conn_id: str, video_id: str, deadline: float, poll_interval: float) -> None:
+    def __init__(
+        self, *, sora_conn_id: str, video_id: str, deadline: float, poll_interval: float, step: int = 0
+    ) -> None:
         super().__init__()
         self.sora_conn_id = sora_conn_id
         self.video_id = video_id
         self.deadline = deadline
         self.poll_interval = poll_interval
+        self.step = step
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments: ids and numbers, no secret and no prompt."""
@@ -40,6 +44,7 @@ class SoraVideoTrigger(BaseTrigger):
                 "video_id": self.video_id,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
+                "step": self.step,
             },
         )
 
@@ -57,7 +62,7 @@ class SoraVideoTrigger(BaseTrigger):
             self.log.exception("Waiting for video %s broke", self.video_id)
             cause = f"{type(error).__name__}: {error}"
             return VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
-        return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id))
+        return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
 
     def _log_progress(self, video: Video) -> None:
         self.log.info(*progress_line(video))

@@ -169,21 +169,6 @@ def test_the_list_ends_whatever_the_server_does(client: Client, server: Server, 
     assert server.answers == []
 
 
-def test_only_the_blocking_client_reads_content() -> None:
-    async def use() -> None:
-        async with AsyncSoraClient(CONFIG) as client:
-            await client._perform(content_step())
-
-    with pytest.raises(NotImplementedError, match="blocking"):
-        asyncio.run(use())
-
-
-def content_step() -> Any:
-    from airflow_provider_sora.api.steps import Read
-
-    return Read()
-
-
 def test_an_async_client_is_made_with_its_certificates_read_off_the_loop() -> None:
     async def use() -> str:
         async with await AsyncSoraClient.create(SoraConfig("https://host")) as client:

@@ -70,7 +70,14 @@ def test_no_secret_is_in_the_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("auth", "basic"), ("timeout_seconds", 0), ("connect_timeout_seconds", -1)]
+    ("field", "value"),
+    [
+        ("auth", "basic"),
+        ("encoding", "xml"),
+        ("seconds_as", "words"),
+        ("timeout_seconds", 0),
+        ("connect_timeout_seconds", -1),
+    ],
 )
 def test_a_value_that_will_not_do_is_named(field: str, value: Any) -> None:
     with pytest.raises(SoraConfigError, match=f"{field} is {value!r}; it has to be"):
@@ -82,9 +89,10 @@ def test_the_timeouts_are_handed_on() -> None:
     assert (timeout.read, timeout.write, timeout.connect) == (7, 7, 3)
 
 
-def test_certificates_are_read_only_where_they_are_needed(tmp_path: Any) -> None:
-    assert ssl_context(SoraConfig("http://host")) is False
+def test_certificates_are_checked_unless_told_otherwise_also_behind_a_plain_http_server(tmp_path: Any) -> None:
     assert ssl_context(SoraConfig("https://host", verify=False)) is False
-    assert isinstance(ssl_context(SoraConfig("https://host")), ssl.SSLContext)
+    context = ssl_context(SoraConfig("http://host"))
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode is ssl.CERT_REQUIRED
     with pytest.raises(FileNotFoundError):
         ssl_context(SoraConfig("https://host", verify=str(tmp_path / "missing.pem")))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -15,6 +16,16 @@ from airflow_provider_sora.api.errors import (
     status_error,
 )
 from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.requests import (
+    CreateVideo,
+    DeleteVideo,
+    EditVideo,
+    ListVideos,
+    RemixVideo,
+    Request,
+    RetrieveVideo,
+)
+from airflow_provider_sora.api.steps import Reply
 from tests.api.conftest import job
 
 NOW = 1_700_000_000.0
@@ -69,20 +80,51 @@ def test_a_body_that_is_not_json_is_quoted(body: bytes, message: str) -> None:
     ],
 )
 def test_each_status_has_a_class_that_says_whether_a_retry_can_help(status: int, name: str, retryable: bool) -> None:
-    error = status_error("GET /videos", status, {}, b'{"error": "no"}', now=NOW)
+    error = status_error(RetrieveVideo(video_id="v"), Reply(NOW, status, {}, b'{"error": "no"}'))
     assert (type(error).__name__, error.retryable) == (name, retryable)
-    assert str(error) == f"GET /videos answered HTTP {status}: no"
+    assert str(error).startswith(f"GET /videos/v answered HTTP {status}: no")
 
 
 def test_the_message_holds_code_and_wait() -> None:
     body = b'{"error": {"code": "rate_limit", "message": "slow down"}}'
-    error = status_error("POST /videos", 429, {"retry-after": "7"}, body, now=NOW)
+    error = status_error(CreateVideo(prompt="a"), Reply(NOW, 429, {"retry-after": "7"}, body))
     assert str(error) == "POST /videos answered HTTP 429 [rate_limit]: slow down (asked to wait 7 s)"
     assert (error.code, error.retry_after_seconds, error.status_code) == ("rate_limit", 7, 429)
 
 
 def test_a_silent_server_is_quoted_as_such() -> None:
-    assert "no explanation" in str(status_error("GET /videos", 500, {}, b"", now=NOW))
+    assert "no explanation" in str(status_error(ListVideos(), Reply(NOW, 500)))
+
+
+@pytest.mark.parametrize("body", [b'{"detail": "Not Found"}', b"404 page not found", b"<html>", b""])
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (EditVideo(prompt="a", video={"id": "v"}), "POST /videos/edits .*make the video anew with a create"),
+        (RemixVideo(prompt="a", video_id="v"), "POST /videos/v/remix .*make the video anew with a create"),
+        (ListVideos(), "GET /videos .*ask for videos by their id"),
+    ],
+)
+def test_a_missing_route_is_told_from_a_missing_video_and_names_server_and_way_out(
+    request_: Request[Any], words: str, body: bytes
+) -> None:
+    error = status_error(request_, Reply(NOW, 404, {}, body, "https://host/v1/videos/edits"))
+    assert isinstance(error, exceptions.SoraUnsupportedError)
+    assert re.match(
+        words.replace(" .*", r" answered HTTP 404.* https://host/v1 does not offer this call: "), str(error)
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "body"),
+    [
+        (RemixVideo(prompt="a", video_id="v"), b'{"error": {"message": "Video v not found"}}'),
+        (DeleteVideo(video_id="v"), b'{"detail": "Not Found"}'),
+        (RetrieveVideo(video_id="v"), b'{"detail": "Not Found"}'),
+    ],
+)
+def test_a_missing_video_is_not_a_missing_route(request_: Request[Any], body: bytes) -> None:
+    assert type(status_error(request_, Reply(NOW, 404, {}, body))) is exceptions.SoraNotFoundError
 
 
 @pytest.mark.parametrize(

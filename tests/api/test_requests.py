@@ -7,22 +7,36 @@ from pydantic import ValidationError
 
 from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.requests import (
+    CreateCharacter,
     CreateVideo,
     DeleteVideo,
     DownloadContent,
+    EditVideo,
+    ExtendVideo,
+    GetCharacter,
     ListVideos,
+    RemixVideo,
     Request,
     RetrieveVideo,
     Upload,
 )
+from airflow_provider_sora.exceptions import SoraConfigError
 
 PICTURE = Upload(b"\x89PNG\r\n\x1a\nrest", "cat.png", "image/png")
+
+
+MP4 = Upload(b"\x00\x00\x00\x20ftypisom", "clip.mp4", "video/mp4")
 
 
 @pytest.mark.parametrize(
     ("request_", "line", "query"),
     [
         (CreateVideo(prompt="a"), "POST /videos", {}),
+        (ExtendVideo(prompt="a", video={"id": "v"}), "POST /videos/extensions", {}),
+        (EditVideo(prompt="a", video={"id": "v"}), "POST /videos/edits", {}),
+        (RemixVideo(prompt="a", video_id="a=b"), "POST /videos/a%3Db/remix", {}),
+        (CreateCharacter(name="a", video=MP4), "POST /videos/characters", {}),
+        (GetCharacter(character_id="c/1"), "GET /videos/characters/c%2F1", {}),
         (RetrieveVideo(video_id="video_1"), "GET /videos/video_1", {}),
         (RetrieveVideo(video_id="ab/c=?"), "GET /videos/ab%2Fc%3D%3F", {}),
         (ListVideos(), "GET /videos", {}),
@@ -33,39 +47,42 @@ PICTURE = Upload(b"\x89PNG\r\n\x1a\nrest", "cat.png", "image/png")
     ],
 )
 def test_each_call_has_its_path_and_query(request_: Request[Any], line: str, query: dict[str, str]) -> None:
-    call = encode(request_)
-    assert (str(call), str(request_), call.query) == (line, line, query)
+    assert (str(request_), request_.query()) == (line, query)
 
 
-def test_only_create_is_paid() -> None:
-    paid = {
-        kind.__name__ for kind in (CreateVideo, RetrieveVideo, ListVideos, DeleteVideo, DownloadContent) if kind.paid
-    }
-    assert paid == {"CreateVideo"}
+def test_what_makes_something_is_never_sent_twice_blindly() -> None:
+    kinds = (CreateVideo, ExtendVideo, EditVideo, RemixVideo, CreateCharacter)
+    free = (RetrieveVideo, ListVideos, DeleteVideo, DownloadContent, GetCharacter)
+    assert all(kind.paid for kind in kinds)
+    assert not any(kind.paid for kind in free)
 
 
 def test_without_a_file_the_body_is_json_and_unknown_fields_go_through_untouched() -> None:
-    request = CreateVideo(prompt="a", model="wan", seconds="5", size="640x480", seed=7, extra_params={"a": [1]})
-    call = encode(request)
-    assert call.json == {
-        "prompt": "a",
-        "model": "wan",
-        "seconds": "5",
-        "size": "640x480",
-        "seed": 7,
-        "extra_params": {"a": [1]},
+    extra: dict[str, Any] = {"seed": 7, "extra_params": {"a": [1]}}
+    request = CreateVideo(prompt="a", model="wan", seconds="5", size="640x480", characters=[{"id": "c"}], **extra)
+    assert encode(request) == {
+        "json": {
+            "prompt": "a",
+            "model": "wan",
+            "seconds": "5",
+            "size": "640x480",
+            "characters": [{"id": "c"}],
+            "seed": 7,
+            "extra_params": {"a": [1]},
+        }
     }
-    assert call.form is None
 
 
 def test_what_was_not_given_is_not_sent() -> None:
-    assert encode(CreateVideo(prompt="a")).json == {"prompt": "a"}
+    assert encode(CreateVideo(prompt="a")) == {"json": {"prompt": "a"}}
+    assert encode(RemixVideo(prompt="a", video_id="v")) == {"json": {"prompt": "a"}}
+    assert encode(RetrieveVideo(video_id="v")) == {}
 
 
 def test_with_a_file_the_body_is_a_form_and_nested_values_are_json_text() -> None:
-    call = encode(CreateVideo(prompt="a", seconds=4, input_reference=PICTURE, seed=7, extra_params={"a": [1]}))
-    assert call.json is None
-    assert dict(call.form or []) == {
+    extra: dict[str, Any] = {"seconds": 4, "seed": 7, "extra_params": {"a": [1]}}
+    body = encode(CreateVideo(prompt="a", input_reference=PICTURE, **extra))
+    assert dict(body["files"]) == {
         "prompt": (None, "a"),
         "seconds": (None, "4"),
         "input_reference": ("cat.png", PICTURE.content, "image/png"),
@@ -74,12 +91,33 @@ def test_with_a_file_the_body_is_a_form_and_nested_values_are_json_text() -> Non
     }
 
 
+def test_a_form_can_be_forced_and_is_always_one_for_a_character() -> None:
+    body = encode(ExtendVideo(prompt="a", video={"id": "v"}, seconds="4"), "multipart")
+    assert dict(body["files"]) == {"prompt": (None, "a"), "video": (None, '{"id": "v"}'), "seconds": (None, "4")}
+    assert "files" in encode(CreateCharacter(name="n", video=MP4), "json")
+
+
+def test_json_can_be_forced_and_holds_a_picture_as_a_data_url() -> None:
+    body = encode(CreateVideo(prompt="a", input_reference=PICTURE), "json")
+    assert body["json"]["input_reference"] == {"image_url": "data:image/png;base64,iVBORw0KGgpyZXN0"}
+
+
+def test_a_video_file_does_not_go_into_json() -> None:
+    with pytest.raises(SoraConfigError, match="video is a file, which does not go into JSON: set encoding to auto"):
+        encode(EditVideo(prompt="a", video=MP4), "json")
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [("8", 8), ("2.5", 2.5)])
+def test_seconds_can_be_sent_as_a_number(seconds: str, sent: float) -> None:
+    assert encode(CreateVideo(prompt="a", seconds=seconds), "auto", "number")["json"]["seconds"] == sent
+
+
 @pytest.mark.parametrize(("given", "sent"), [(4, "4"), (4.0, "4"), (4.5, "4.5"), ("4", "4")])
 def test_seconds_are_sent_as_text(given: Any, sent: str) -> None:
     assert CreateVideo(prompt="a", seconds=given).seconds == sent
 
 
-@pytest.mark.parametrize("fields", [{"prompt": ""}, {}, {"prompt": "a", "size": 5}])
+@pytest.mark.parametrize("fields", [{"prompt": ""}, {}, {"prompt": "a", "size": 5}, {"prompt": "a", "seconds": "soon"}])
 def test_a_create_without_its_fields_cannot_be_built(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         CreateVideo(**fields)

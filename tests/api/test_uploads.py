@@ -1,35 +1,54 @@
 from __future__ import annotations
 
-from pathlib import Path
+import io
+from typing import Any
 
 import pytest
+from PIL import Image
 
-from airflow_provider_sora.api.uploads import picture
+from airflow_provider_sora.api.uploads import picture, video
 from airflow_provider_sora.exceptions import SoraConfigError
+from tests.pictures import png
 
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"
-
-
-def test_a_picture_gets_the_type_its_bytes_show_whatever_its_name_says(tmp_path: Path) -> None:
-    path = tmp_path / "cat.jpg"
-    path.write_bytes(PNG)
-    upload = picture(path)
-    assert (upload.filename, upload.content_type, upload.content) == ("cat.png", "image/png", PNG)
+MP4 = b"\x00\x00\x00\x20ftypisom"
 
 
-def test_a_picture_may_be_bytes() -> None:
-    assert picture(PNG).filename == "reference.png"
+def test_a_picture_gets_the_type_its_bytes_show_whatever_its_name_says() -> None:
+    content = png((4, 4))
+    upload = picture(content, "cat.jpg")
+    assert (upload.filename, upload.content_type, upload.content) == ("cat.png", "image/png", content)
 
 
-def test_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "notes.png"
-    path.write_text("hello")
-    with pytest.raises(SoraConfigError, match="'notes' is of an unknown type; it has to be JPEG, PNG or WebP"):
-        picture(path)
-    with pytest.raises(SoraConfigError, match="is video/mp4"):
-        picture(b"\x00\x00\x00\x20ftypisom")
+@pytest.mark.parametrize("content", [b"hello", MP4, b""])
+def test_what_is_no_picture_is_refused_by_name(content: bytes) -> None:
+    with pytest.raises(SoraConfigError, match=r"'notes\.png' is .*; it has to be a JPEG, PNG or WebP picture"):
+        picture(content, "notes.png")
 
 
-def test_a_missing_picture_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SoraConfigError, match=r"no\.png' cannot be read: No such file"):
-        picture(str(tmp_path / "no.png"))
+def test_a_video_has_to_be_one() -> None:
+    assert video(MP4, "clip").filename == "clip.mp4"
+    with pytest.raises(SoraConfigError, match="'clip' is image/png; it has to be an MP4 video"):
+        video(png((4, 4)), "clip")
+
+
+def test_a_picture_of_the_right_size_is_sent_as_it_is() -> None:
+    content = png((64, 32))
+    assert picture(content, "a", size="64x32").content == content
+    assert picture(content, "a", size="768P").content == content
+    assert picture(content, "a").content == content
+
+
+def test_a_picture_of_another_size_is_refused_with_both_sizes_and_the_way_out() -> None:
+    with pytest.raises(SoraConfigError, match=r"'a\.png' is 64x32, the video 32x32: .*set fit to .cover. or .contain."):
+        picture(png((64, 32)), "a", size="32x32")
+
+
+@pytest.mark.parametrize(("fit", "corner"), [("cover", (200, 40, 40)), ("contain", (0, 0, 0))])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_is_resized_when_that_is_asked_for(fit: Any, corner: tuple[int, ...], kind: str) -> None:
+    upload = picture(png((64, 32), kind), "a", size="32x32", fit=fit)
+    with Image.open(io.BytesIO(upload.content)) as made:
+        assert (made.size, made.format) == ((32, 32), kind)
+        pixel = made.convert("RGB").getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    assert all(abs(one - other) < 30 for one, other in zip(pixel, corner, strict=True))

@@ -85,7 +85,7 @@ def test_a_picture_may_be_uploaded(emulator: Emulator, official: openai.OpenAI) 
     video = make(official, input_reference=("cat.png", b"\x89PNG\r\n\x1a\n", "image/png"))
     job = emulator.jobs.get(video.id)
     assert job is not None
-    assert job.reference == ("image/png", 8)
+    assert job.fields["input_reference"] == ("image/png", 8)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"api-key": "wrong"}])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_sora.emulator import Emulator
 from example_dags import content_calendar
+from tests.dags.running import run_dag
 
 HEADER = ["date", "slug", "prompt", "seconds", "size"]
 
@@ -27,15 +26,8 @@ def write(path: Path, *rows: list[str], header: list[str] | None = None) -> Path
 
 def run(calendar: Path, target: Path, day: str = "2026-11-22") -> tuple[str, Path]:
     """Run the DAG for a day; its state and the folder of that day."""
-    params: dict[str, Any] = {"calendar": str(calendar), "target": target.as_uri(), "day": day}
-    dag = content_calendar.content_calendar()
-    for task in dag.tasks:
-        task.retries = 0
-    # The option that names the day is called otherwise in Airflow 2.
-    name = next(n for n in inspect.signature(dag.test).parameters if n in ("logical_date", "execution_date"))
-    arguments: dict[str, Any] = {name: datetime.fromisoformat(f"{day}T00:00:00+00:00"), "run_conf": params}
-    dag_run = dag.test(**arguments)
-    return str(dag_run.state), target / day
+    state = run_dag(content_calendar.content_calendar(), day, calendar=str(calendar), target=target.as_uri(), day=day)
+    return state, target / day
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from airflow.providers.common.compat.sdk import Connection
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.requests import RetrieveVideo
 from airflow_provider_sora.emulator import Emulator, Fault
-from airflow_provider_sora.exceptions import SoraConfigError, SoraRateLimitError
-from airflow_provider_sora.hooks.sora import SoraHook, read_config
+from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError, SoraRateLimitError
+from airflow_provider_sora.hooks.connection import read_config
+from airflow_provider_sora.hooks.sora import SoraHook
 
 
 def config_of(**fields: Any) -> Any:
@@ -49,10 +50,14 @@ def test_everything_in_extra_arrives() -> None:
         "timeout": "9",
         "connect_timeout": 3,
         "verify": "/ca.pem",
+        "encoding": "multipart",
+        "seconds_as": "number",
+        "allow_private_urls": "true",
     }
     config = config_of(host="https://h", password="k", extra=extra)
     assert (config.auth, config.headers, config.query) == ("api-key", {"X": "1"}, {"api-version": "2"})
     assert (config.timeout_seconds, config.connect_timeout_seconds, config.verify) == (9.0, 3.0, "/ca.pem")
+    assert (config.encoding, config.seconds_as, config.allow_private_urls) == ("multipart", "number", True)
     assert config.api_key == "k"
 
 
@@ -71,6 +76,7 @@ def test_verify_may_come_from_a_form_or_from_json(given: Any, meaning: bool | st
         ({"headers": "X: 1"}, "headers in Extra has to be a JSON object"),
         ({"headers": [1]}, "headers in Extra has to be a JSON object"),
         ({"timeout": "soon"}, "timeout in Extra is 'soon'"),
+        ({"allow_private_urls": "maybe"}, "allow_private_urls in Extra is 'maybe'"),
     ],
 )
 def test_a_wrong_extra_is_named(extra: dict[str, Any], words: str) -> None:
@@ -94,7 +100,7 @@ def test_the_hook_reaches_every_call(sora_emulator: Emulator) -> None:
 
 
 def test_a_value_that_will_not_do_is_named_before_anything_is_sent(sora_emulator: Emulator) -> None:
-    with pytest.raises(SoraConfigError, match="CreateVideo: prompt is '': String should have at least 1 character"):
+    with pytest.raises(SoraConfigError, match="prompt is ''; it has to be some text"):
         SoraHook().create_video("")
     assert sora_emulator.requests == []
 
@@ -163,3 +169,40 @@ def test_the_form_of_the_connection_is_known_to_airflow() -> None:
     fields = {name for name in manager.connection_form_widgets if name.startswith("extra__sora__")}
     assert {"extra__sora__auth", "extra__sora__headers", "extra__sora__query", "extra__sora__verify"} <= fields
     assert manager.field_behaviours["sora"]["relabeling"]["host"] == "Base URL"
+
+
+def test_each_call_can_be_awaited(sora_emulator: Emulator) -> None:
+    async def use() -> None:
+        async with SoraHook() as hook:
+            video = await hook.create_video.aio("a cat", seconds=1, size="64x64")
+            sora_emulator.clock.advance(60)
+            assert (await hook.get_video.aio(video.id)).status.value == "completed"
+            assert [found.id async for found in hook.list_videos_aio(limit=1)] == [video.id]
+            chunks = [chunk async for chunk in hook.download_content_aio(video.id, "thumbnail")]
+            assert b"".join(chunks)[:4] == b"RIFF"
+            extended = await hook.extend_video.aio(video.id, "it rains", seconds=4)
+            edited = await hook.edit_video.aio(video.id, "at night")
+            remixed = await hook.remix_video.aio(video.id, "a dog")
+            assert len({video.id, extended.id, edited.id, remixed.id}) == 4
+            character = await hook.create_character.aio("Tom", b"\x00\x00\x00\x20ftypisom")
+            assert (await hook.get_character.aio(str(character.id))).name == "Tom"
+            assert await hook.delete_video.aio(video.id) is True
+
+    asyncio.run(use())
+
+
+def test_broken_content_is_an_error_for_the_event_loop_too(sora_emulator: Emulator) -> None:
+    async def use() -> None:
+        async with SoraHook() as hook:
+            with pytest.raises(SoraConnectionError):
+                _ = [chunk async for chunk in hook.download_content_aio(video.id)]
+
+    with SoraHook() as hook:
+        video = hook.create_video("a cat", seconds=1, size="64x64")
+    sora_emulator.clock.advance(60)
+    sora_emulator.faults.add(Fault("content", "truncate"))
+    asyncio.run(use())
+
+
+def test_both_forms_of_a_call_share_its_description() -> None:
+    assert "A job as it is now" in str(SoraHook().get_video.__doc__)

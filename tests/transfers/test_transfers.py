@@ -21,7 +21,7 @@ from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
 from airflow_provider_sora.transfers.stream import ContentStream
-from tests.transfers.conftest import keys, uploads
+from tests.transfers.stores import keys, uploads
 
 
 class Target:

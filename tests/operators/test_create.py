@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from airflow_provider_sora.exceptions import (
 )
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger
+from tests.operators.running import Run, run_blocking
+from tests.pictures import png
 
-Run = Callable[[SoraCreateVideoOperator], dict[str, Any]]
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"
+PNG = png((64, 64))
 
 
 def operator(**fields: Any) -> SoraCreateVideoOperator:
@@ -31,45 +31,11 @@ def operator(**fields: Any) -> SoraCreateVideoOperator:
     return SoraCreateVideoOperator(task_id="create", **fields)
 
 
-def run_blocking(task: SoraCreateVideoOperator) -> dict[str, Any]:
-    return task.execute({})
-
-
-def run_deferred(task: SoraCreateVideoOperator) -> dict[str, Any]:
-    """As Airflow does it: the trigger is rebuilt from its serialized form, its event goes through JSON."""
-    task.deferrable = True
-    with pytest.raises(TaskDeferred) as deferred:
-        task.execute({})
-    _, arguments = deferred.value.trigger.serialize()
-    trigger = SoraVideoTrigger(**json.loads(json.dumps(arguments)))
-
-    async def first_event() -> Any:
-        async for event in trigger.run():
-            return event.payload
-        return None
-
-    method: Callable[..., dict[str, Any]] = getattr(task, deferred.value.method_name)
-    return method({}, event=json.loads(json.dumps(asyncio.run(first_event()))))
-
-
-@pytest.fixture(params=[run_blocking, run_deferred], ids=["blocking", "deferred"])
-def run(request: pytest.FixtureRequest) -> Run:
-    chosen: Run = request.param
-    return chosen
-
-
-@pytest.fixture
-def fast(sora_emulator: Emulator) -> Emulator:
-    """An emulator whose jobs take a tenth of a second."""
-    sora_emulator.jobs.speed = 70
-    return sora_emulator
-
-
 def test_a_video_is_made_and_its_manifest_returned(fast: Emulator, run: Run) -> None:
-    manifest = run(operator(model="sora-2"))
+    manifest = run(operator(model="wan"))
     assert manifest["status"] == "completed"
     assert manifest["conn_id"] == "sora_default"
-    assert (manifest["model"], manifest["seconds"], manifest["size"]) == ("sora-2", "1", "64x64")
+    assert (manifest["model"], manifest["seconds"], manifest["size"]) == ("wan", "1", "64x64")
     assert manifest["expires_at"] > manifest["completed_at"] >= manifest["created_at"]
     assert fast.creates == 1
     assert json.loads(json.dumps(manifest)) == manifest
@@ -82,8 +48,8 @@ def test_every_field_arrives_at_the_server(fast: Emulator, tmp_path: Path) -> No
     job = fast.jobs.get(run_blocking(task)["id"])
     assert job is not None
     assert (job.prompt, job.model, job.seconds, job.size) == ("a cat", "wan", "1", "64x64")
-    assert job.reference == ("image/png", len(PNG))
-    assert job.extra == {"seed": "7", "extra_params": '{"a": 1}'}
+    assert job.fields["input_reference"] == ("image/png", len(PNG))
+    assert (job.fields["seed"], job.fields["extra_params"]) == ("7", '{"a": 1}')
 
 
 def test_fields_are_templated() -> None:
@@ -94,6 +60,8 @@ def test_fields_are_templated() -> None:
         "seconds",
         "size",
         "input_reference",
+        "characters",
+        "storage_conn_id",
         "parameters",
     }
 
@@ -156,7 +124,7 @@ def test_progress_is_logged_as_it_changes(
 def test_the_deferral_carries_an_absolute_deadline_and_no_secret(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_sora.hooks.sora.time.time", lambda: 1000.0)
+    monkeypatch.setattr("airflow_provider_sora.operators.base.time.time", lambda: 1000.0)
     with pytest.raises(TaskDeferred) as deferred:
         operator(deferrable=True, timeout=timedelta(minutes=2), poll_interval=7).execute({})
     path, arguments = deferred.value.trigger.serialize()
@@ -167,6 +135,7 @@ def test_the_deferral_carries_an_absolute_deadline_and_no_secret(
         "video_id": job.id,
         "deadline": 1120.0,
         "poll_interval": 7,
+        "step": 0,
     }
     assert deferred.value.timeout == timedelta(minutes=7)
 

@@ -1,0 +1,84 @@
+"""From the fields of an Airflow connection to a `SoraConfig`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Connection
+
+from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.get_provider_info import CONN_FIELDS
+
+
+def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
+    """The server and the way to it, from an Airflow connection.
+
+    :raises SoraConfigError: naming the field, its value and what it may be
+    """
+    unknown = sorted(set(extra) - set(CONN_FIELDS))
+    if unknown:
+        known = ", ".join(CONN_FIELDS)
+        raise SoraConfigError(f"connection {connection.conn_id!r}: Extra has {', '.join(unknown)}; it may have {known}")
+    try:
+        return SoraConfig(
+            base_url=_host(connection),
+            api_key=connection.password or None,
+            auth=extra.get("auth") or "bearer",
+            headers=_string_map(extra, "headers"),
+            query=_string_map(extra, "query"),
+            timeout_seconds=_number(extra, "timeout", 60.0),
+            connect_timeout_seconds=_number(extra, "connect_timeout", 10.0),
+            verify=_verify(extra.get("verify")),
+            encoding=extra.get("encoding") or "auto",
+            seconds_as=extra.get("seconds_as") or "text",
+            allow_private_urls=_flag(extra, "allow_private_urls"),
+        )
+    except SoraConfigError as error:
+        raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
+
+
+def _host(connection: Connection) -> str:
+    host = connection.host or ""
+    if not host or "://" in host:
+        return host
+    scheme = connection.schema or "https"
+    address, slash, path = host.partition("/")
+    port = f":{connection.port}" if connection.port else ""
+    return f"{scheme}://{address}{port}{slash}{path}"
+
+
+def _string_map(extra: dict[str, Any], name: str) -> dict[str, str]:
+    value = extra.get(name) or {}
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
+        raise SoraConfigError(f"{name} in Extra has to be a JSON object of texts")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _number(extra: dict[str, Any], name: str, default: float) -> float:
+    value = extra.get(name)
+    try:
+        return default if value in (None, "") else float(value)
+    except (TypeError, ValueError):
+        raise SoraConfigError(f"{name} in Extra is {value!r}; it has to be a number of seconds") from None
+
+
+def _flag(extra: dict[str, Any], name: str) -> bool:
+    value = extra.get(name)
+    text = str(value or "false").strip().lower()
+    if text not in ("true", "false"):
+        raise SoraConfigError(f"{name} in Extra is {value!r}; it has to be true or false")
+    return text == "true"
+
+
+def _verify(value: object) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    text = str(value or "true").strip()
+    return {"true": True, "false": False}.get(text.lower(), text)

@@ -1,0 +1,163 @@
+"""What all operators that start a video job share: submit, wait, hand on the manifest."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context, conf
+
+from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.requests import Request
+from airflow_provider_sora.events import VideoEvent
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError
+from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
+from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
+
+# The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
+_GRACE = timedelta(minutes=5)
+
+
+@contextmanager
+def failing_fast() -> Iterator[None]:
+    """Turn an error that a retry cannot help into one that Airflow does not retry."""
+    try:
+        yield
+    except SoraError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+class SoraJobOperator(BaseOperator):
+    """Starts a video job, or several that build on each other, and waits for it.
+
+    :param sora_conn_id: the connection of the server
+    :param wait_for_completion: wait for the video; otherwise the manifest of the running job is returned at once
+    :param deferrable: wait in the triggerer, without holding a worker; default: ``[operators] default_deferrable``
+    :param poll_interval: seconds between two looks
+    :param timeout: how long to wait for a job, in seconds or as a timedelta; it is left running when that has passed
+    :param parameters: any further fields the server knows, for example ``{"seed": 7}``
+    :returns: the manifest of the last video
+    :raises SoraVideoFailedError: the server could not make the video
+    :raises SoraWaitError: waiting ended before the job did
+    """
+
+    template_fields: Sequence[str] = ("sora_conn_id", "parameters")
+    template_fields_renderers = {"prompt": "md", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
+    ui_color = "#e8e0f7"
+
+    def __init__(
+        self,
+        *,
+        sora_conn_id: str = DEFAULT_CONN_ID,
+        wait_for_completion: bool = True,
+        deferrable: bool | None = None,
+        poll_interval: float = 10.0,
+        timeout: float | timedelta = 3600.0,
+        parameters: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if deferrable is None:
+            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
+        self.sora_conn_id = sora_conn_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = positive_seconds("poll_interval", poll_interval)
+        self.timeout = positive_seconds("timeout", timeout)
+        self.parameters = parameters
+
+    @abstractmethod
+    def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
+        """The request of a step, from the rendered fields; `source` is the video of the step before.
+
+        :raises SoraConfigError: a field will not do
+        """
+
+    def step_count(self) -> int:
+        """How many jobs build on each other."""
+        return 1
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submit the job and wait for it; returns the manifest."""
+        return self._make(context, 0, None)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Turn the event of a wait into the manifest, or into the error it stands for; start the next step, if any."""
+        with failing_fast():
+            ended = VideoEvent.parse(event)
+            manifest = ended.manifest()
+        self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
+        if ended.step + 1 < self.step_count():
+            return self._make(context, ended.step + 1, manifest)
+        return manifest.to_json()
+
+    def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
+        with failing_fast(), SoraHook(self.sora_conn_id) as hook:
+            video = hook.get_conn().send(self.build_request(hook, step, source))
+            self.log.info("Video %s: accepted by %s", video.id, hook.get_conn().config.base_url)
+            if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
+                return VideoManifest.of(video, self.sora_conn_id).to_json()
+            wait = Wait(video.id, time.time() + self.timeout, self.poll_interval)
+            if self.deferrable and video.status.is_running:
+                self._defer(wait, step)
+            event = self._ended(hook, video, wait, step)
+        return self.execute_complete(context, event.to_json())
+
+    def _defer(self, wait: Wait, step: int) -> None:
+        self.defer(
+            trigger=SoraVideoTrigger(
+                sora_conn_id=self.sora_conn_id,
+                video_id=wait.video_id,
+                deadline=wait.deadline,
+                poll_interval=wait.poll_interval_seconds,
+                step=step,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + _GRACE,
+        )
+
+    def _ended(self, hook: SoraHook, video: Video, wait: Wait, step: int) -> VideoEvent:
+        try:
+            if video.status is not VideoStatus.COMPLETED:
+                video = hook.wait_for_video(wait, self._log_progress)
+        except SoraError as error:
+            return VideoEvent.of_error(wait.video_id, error)
+        return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), step)
+
+    def _log_progress(self, video: Video) -> None:
+        self.log.info(*progress_line(video))
+
+    def _further_fields(self, *named: str) -> dict[str, Any]:
+        fields = self.parameters or {}
+        clash = sorted(set(fields) & set(named))
+        if clash:
+            raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
+        return fields
+
+
+def constant(value: Any) -> Any:
+    """A value that is known while the DAG is parsed; None for one that a template or another task gives."""
+    if isinstance(value, str):
+        return None if "{{" in value or "{%" in value else value
+    if isinstance(value, list | tuple):
+        return value if all(constant(item) is not None for item in value) else None
+    return value if isinstance(value, int | float | dict) else None
+
+
+def positive_seconds(name: str, value: float | timedelta) -> float:
+    """A length of time in seconds.
+
+    :raises SoraConfigError: it is not above 0
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds <= 0:
+        raise SoraConfigError(f"{name} is {value!r}; it has to be more than 0 seconds")
+    return seconds

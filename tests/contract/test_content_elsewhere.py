@@ -1,0 +1,160 @@
+"""Content that a server keeps on another host: fetched without the key, and only from where it may be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from airflow_provider_sora import exceptions
+from airflow_provider_sora.emulator import Clock, Emulator, Fault
+from airflow_provider_sora.hooks.sora import SoraHook
+from tests.pictures import png
+
+MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(1000)
+
+
+class Elsewhere:
+    """Another host, which remembers the headers it was sent."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+        self.headers: list[dict[str, str]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.headers.append({name.lower(): value for name, value in self.headers.items()})
+                status, body, headers = outer.answers[self.path]
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://localhost:{self.server.server_port}"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    host = Elsewhere()
+    thread = threading.Thread(target=host.server.serve_forever, daemon=True)
+    thread.start()
+    yield host
+    host.server.shutdown()
+    host.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator(clock=Clock(running=False)) as server:
+        yield server
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **extra: Any) -> SoraHook:
+    connection = json.loads(emulator.connection()) | {"extra": {"headers": {"X-Team": "secret-team"}, **extra}}
+    monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", json.dumps(connection))
+    return SoraHook()
+
+
+def finished(hook: SoraHook, emulator: Emulator) -> str:
+    video_id = hook.create_video("a cat", seconds=1, size="64x64").id
+    emulator.clock.advance(60)
+    return video_id
+
+
+def no_secret_in(elsewhere: Elsewhere) -> bool:
+    return not any("secret-team" in str(sent) or "sora-emulator" in str(sent) for sent in elsewhere.headers)
+
+
+def place(emulator: Emulator, elsewhere: Elsewhere, how: str) -> None:
+    elsewhere.answers["/x.mp4?signature=s"] = (200, MP4, {})
+    elsewhere.answers["/moved"] = (302, b"", {"Location": "/x.mp4?signature=s"})
+    if how == "redirect":
+        emulator.faults.add(Fault("content", "redirect", url=f"{elsewhere.url}/moved"))
+    else:
+        emulator.faults.add(Fault("create", "elsewhere", url=f"{elsewhere.url}/x.mp4?signature=s"))
+
+
+@pytest.mark.parametrize("how", ["redirect", "elsewhere"])
+def test_content_on_another_host_is_fetched_without_the_key(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere, how: str
+) -> None:
+    place(emulator, elsewhere, how)
+    with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
+        assert b"".join(hook.download_content(finished(hook, emulator))) == MP4
+    assert elsewhere.headers
+    assert no_secret_in(elsewhere)
+    assert elsewhere.headers[0]["host"] == elsewhere.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("how", ["redirect", "elsewhere"])
+def test_a_local_address_is_refused_unless_allowed(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere, how: str
+) -> None:
+    place(emulator, elsewhere, how)
+    with connect(monkeypatch, emulator) as hook:
+        video_id = finished(hook, emulator)
+        with pytest.raises(
+            exceptions.SoraConfigError, match=r"local or private address .*allow_private_urls"
+        ) as caught:
+            b"".join(hook.download_content(video_id))
+    assert elsewhere.headers == []
+    assert "signature" not in str(caught.value)
+
+
+def test_a_redirect_to_the_same_server_keeps_the_key(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
+    with connect(monkeypatch, emulator) as hook:
+        video_id = finished(hook, emulator)
+        emulator.faults.add(Fault("content", "redirect", url=f"/v1/videos/{video_id}/content"))
+        assert b"".join(hook.download_content(video_id))[4:8] == b"ftyp"
+
+
+def test_redirects_in_a_circle_end(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere) -> None:
+    elsewhere.answers["/a"] = (302, b"", {"Location": "/a"})
+    emulator.faults.add(Fault("content", "redirect", url=f"{elsewhere.url}/a"))
+    with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
+        video_id = finished(hook, emulator)
+        with pytest.raises(exceptions.SoraContentError, match="was redirected 5 times"):
+            b"".join(hook.download_content(video_id))
+
+
+def test_a_picture_is_fetched_without_the_key_and_uploaded(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    content = png((64, 64))
+    elsewhere.answers["/cat"] = (302, b"", {"Location": "/cat.png"})
+    elsewhere.answers["/cat.png"] = (200, content, {})
+    with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
+        hook.create_video("a cat", size="64x64", input_reference=f"{elsewhere.url}/cat")
+    assert emulator.jobs.all()[0].fields["input_reference"] == ("image/png", len(content))
+    assert no_secret_in(elsewhere)
+
+
+def test_a_picture_on_a_local_address_is_refused_before_anything_is_paid(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    with connect(monkeypatch, emulator) as hook, pytest.raises(exceptions.SoraConfigError, match="local or private"):
+        hook.create_video("a cat", input_reference=f"{elsewhere.url}/cat.png")
+    assert (emulator.creates, elsewhere.headers) == (0, [])
+
+
+def test_a_picture_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    elsewhere.answers["/cat.png?token=t"] = (404, b"", {})
+    with (
+        connect(monkeypatch, emulator, allow_private_urls=True) as hook,
+        pytest.raises(exceptions.SoraConfigError, match=r"/cat\.png answered HTTP 404 instead of a picture") as caught,
+    ):
+        hook.create_video("a cat", input_reference=f"{elsewhere.url}/cat.png?token=t")
+    assert "token" not in str(caught.value)

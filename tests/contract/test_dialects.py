@@ -1,0 +1,230 @@
+"""The whole API on every server: after the connection, nothing in a DAG has to change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from airflow_provider_sora import exceptions
+from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.emulator import Clock, Emulator, Fault
+from airflow_provider_sora.emulator.dialects import ALL_ROUTES, DIALECTS
+from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraDeleteVideoOperator
+from tests.pictures import png
+
+MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(100)
+
+
+@dataclass(frozen=True)
+class Server:
+    """How a connection to a server differs from the plain one."""
+
+    extra: dict[str, Any] = field(default_factory=dict)
+    has_thumbnails: bool = False
+
+
+SERVERS = {
+    "openai": Server(has_thumbnails=True),
+    "vllm-omni": Server({"encoding": "multipart"}),
+    "sglang": Server(),
+    "litellm": Server({"query": {"custom_llm_provider": "hosted_vllm"}}, has_thumbnails=True),
+    "aquiles": Server({"seconds_as": "number"}),
+    "azure": Server({"auth": "api-key"}, has_thumbnails=True),
+}
+
+
+def test_every_dialect_has_its_connection() -> None:
+    assert set(SERVERS) == set(DIALECTS)
+
+
+@pytest.fixture(params=SERVERS)
+def emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    with Emulator(dialect=request.param, clock=Clock(running=False)) as server:
+        connection = json.loads(server.connection()) | {"extra": SERVERS[request.param].extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", json.dumps(connection))
+        yield server
+
+
+@pytest.fixture
+def hook(emulator: Emulator) -> Iterator[SoraHook]:
+    with SoraHook() as hook:
+        yield hook
+
+
+def finished(hook: SoraHook, emulator: Emulator, **fields: Any) -> Any:
+    job = hook.create_video(**{"prompt": "a cat", "seconds": 1, "size": "64x64", **fields})
+    emulator.clock.advance(60)
+    return hook.get_video(job.id)
+
+
+def test_a_job_is_followed_from_its_start_to_its_end(hook: SoraHook, emulator: Emulator) -> None:
+    job = hook.create_video("a cat", seconds=2, size="64x64", seed=7)
+    assert job.status.value == "queued"
+    emulator.clock.advance(3)
+    assert hook.get_video(job.id).status.value == "in_progress"
+    emulator.clock.advance(10)
+    video = hook.wait_for_video(Wait(job.id, 9e9, 1), lambda _: None)
+    assert (video.id, video.status.value, video.progress) == (job.id, "completed", 100)
+    assert (video.seconds, video.size) == ("2", "64x64")
+    assert video.created_at is not None
+
+
+def test_every_field_arrives(hook: SoraHook, emulator: Emulator) -> None:
+    hook.create_video("a cat", model="wan", seconds=2, size="64x64", seed=7, extra_params={"a": [1]})
+    [job] = emulator.jobs.all()
+    assert (job.prompt, job.model, job.seconds, job.size) == ("a cat", "wan", "2", "64x64")
+    is_form = emulator.dialect.name == "vllm-omni"
+    assert job.fields["seed"] == ("7" if is_form else 7)
+    assert job.fields["extra_params"] == ('{"a": [1]}' if is_form else {"a": [1]})
+    assert type(job.fields["seconds"]) is (int if emulator.dialect.name == "aquiles" else str)
+
+
+def test_a_picture_is_uploaded_with_its_true_type(hook: SoraHook, emulator: Emulator) -> None:
+    content = png((64, 64))
+    hook.create_video("a cat", size="64x64", input_reference=content)
+    assert emulator.jobs.all()[0].fields["input_reference"] == ("image/png", len(content))
+
+
+@pytest.mark.parametrize(("code", "retryable"), [("moderation_blocked", False), ("server_error", True)])
+def test_a_failed_job_is_a_failed_video_and_not_a_failed_poll(
+    hook: SoraHook, emulator: Emulator, code: str, retryable: bool
+) -> None:
+    emulator.faults.add(Fault("create", "fail_job", code=code, message="the server's words"))
+    video = finished(hook, emulator)
+    assert video.status.value == "failed"
+    with pytest.raises(exceptions.SoraVideoFailedError, match="the server's words") as caught:
+        hook.wait_for_video(Wait(video.id, 9e9, 1), lambda _: None)
+    says_code = emulator.dialect.name not in ("sglang", "aquiles")
+    assert caught.value.retryable is (retryable if says_code else True)
+
+
+def test_the_content_is_read(hook: SoraHook, emulator: Emulator) -> None:
+    video = finished(hook, emulator)
+    assert b"".join(hook.download_content(video.id))[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize("variant", ["thumbnail", "spritesheet"])
+def test_a_variant_is_what_was_asked_for_or_an_error(hook: SoraHook, emulator: Emulator, variant: Any) -> None:
+    video = finished(hook, emulator)
+    if SERVERS[emulator.dialect.name].has_thumbnails:
+        assert b"".join(hook.download_content(video.id, variant))[:3] in (b"RIF", b"\xff\xd8\xff")
+    else:
+        with pytest.raises((exceptions.SoraContentError, exceptions.SoraNotFoundError)):
+            b"".join(hook.download_content(video.id, variant))
+
+
+def test_content_before_the_end_is_not_ready(hook: SoraHook, emulator: Emulator) -> None:
+    job = hook.create_video("a cat")
+    with pytest.raises(exceptions.SoraContentNotReadyError):
+        b"".join(hook.download_content(job.id))
+
+
+def test_the_list_ends_and_holds_every_video_once(hook: SoraHook, emulator: Emulator) -> None:
+    for _ in range(5):
+        finished(hook, emulator)
+    videos = list(hook.list_videos(limit=2))
+    assert len({video.id for video in videos}) == len(videos) == 5
+    assert all(hook.get_video(video.id).status.value == "completed" for video in videos)
+
+
+def test_an_unknown_id_is_an_error_of_its_own(hook: SoraHook, emulator: Emulator) -> None:
+    expected = exceptions.SoraServerError if emulator.dialect.name == "litellm" else exceptions.SoraNotFoundError
+    with pytest.raises(expected):
+        hook.get_video("video_of_nobody")
+
+
+def test_a_wrong_key_is_refused(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {"conn_type": "sora", "host": emulator.base_url, "password": "wrong-key-123"}
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps(connection))
+    with SoraHook("wrong") as hook, pytest.raises(exceptions.SoraStatusError) as caught:
+        hook.create_video("a cat")
+    assert not caught.value.retryable
+    assert emulator.creates == 0
+
+
+def test_a_bad_request_is_an_error_in_the_servers_words(hook: SoraHook, emulator: Emulator) -> None:
+    with pytest.raises(exceptions.SoraStatusError) as caught:
+        hook.create_video("a cat", size="1x1")
+    assert caught.value.detail
+    assert emulator.creates == 0
+
+
+def test_deleting_is_understood(hook: SoraHook, emulator: Emulator) -> None:
+    video = finished(hook, emulator)
+    task = SoraDeleteVideoOperator(task_id="delete", video=video.id)
+    if "delete" not in emulator.dialect.routes:
+        with pytest.raises(exceptions.SoraUnsupportedError, match="does not offer this call: let the server clean up"):
+            hook.delete_video(video.id)
+    else:
+        assert hook.delete_video(video.id) is True
+        assert task.execute({}) == [video.id]
+        assert emulator.jobs.all() == []
+
+
+CALLS: dict[str, Callable[[SoraHook, str], Any]] = {
+    "extend": lambda hook, video_id: hook.extend_video(video_id, "it rains", seconds=4),
+    "edit": lambda hook, video_id: hook.edit_video({"id": video_id, "status": "completed"}, "at night"),
+    "remix": lambda hook, video_id: hook.remix_video(video_id, "a dog"),
+    "create_character": lambda hook, _: hook.create_character("Tom", MP4),
+}
+
+
+@pytest.mark.parametrize("route", CALLS)
+def test_a_call_works_or_says_that_the_server_has_no_such_thing(hook: SoraHook, emulator: Emulator, route: Any) -> None:
+    video = finished(hook, emulator)
+    if route in emulator.dialect.routes:
+        made = CALLS[route](hook, video.id)
+        assert made.id
+        if route == "create_character":
+            assert hook.get_character(made.id).name == "Tom"
+        if route == "extend":
+            assert made.seconds == "5"
+        if route == "remix":
+            assert made.remixed_from_video_id
+    else:
+        with pytest.raises(exceptions.SoraUnsupportedError) as caught:
+            CALLS[route](hook, video.id)
+        assert emulator.base_url in str(caught.value)
+        assert "does not offer this call: " in str(caught.value)
+
+
+def test_the_operator_works_unchanged(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: emulator.clock.advance(seconds))
+    monkeypatch.setattr(SoraHook, "wait_for_video", _wait_in_the_emulators_time(emulator))
+    task = SoraCreateVideoOperator(task_id="create", prompt="a cat", seconds=1, size="64x64", deferrable=False)
+    manifest = task.execute({})
+    assert (manifest["status"], manifest["seconds"], manifest["size"]) == ("completed", "1", "64x64")
+    assert emulator.creates == 1
+
+
+def _wait_in_the_emulators_time(emulator: Emulator) -> Any:
+    original = SoraHook.wait_for_video
+
+    def wait(self: SoraHook, state: Wait, on_change: Any) -> Any:
+        emulator.clock.advance(60)
+        return original(self, state, on_change)
+
+    return wait
+
+
+def test_only_the_hosted_copy_had_every_route() -> None:
+    assert {name for name, dialect in DIALECTS.items() if dialect.routes == ALL_ROUTES} == {"openai"}
+
+
+def test_a_busy_server_is_asked_again_by_airflow_and_nothing_is_paid() -> None:
+    with Emulator(dialect="aquiles", clock=Clock(running=False)) as emulator:
+        from airflow_provider_sora.api.client import SoraClient
+        from airflow_provider_sora.api.config import SoraConfig
+        from airflow_provider_sora.api.requests import CreateVideo
+
+        with SoraClient(SoraConfig(emulator.base_url, emulator.api_key)) as client:
+            client.send(CreateVideo(prompt="a"))
+            with pytest.raises(exceptions.SoraServerError, match="limit of 1 concurrent tasks") as caught:
+                client.send(CreateVideo(prompt="a"))
+        assert caught.value.retryable
+        assert emulator.creates == 1
