@@ -3,6 +3,7 @@
 #   make demo                  run the example on a real Airflow against the emulator
 #   make test                  run the tests            make test AIRFLOW=2.11.2   ... on another tested Airflow
 #   make test-system           tests that start a whole Airflow on loopback
+#   make interop               tests against the official client and the LiteLLM proxy
 #   make check                 lint, format, types      make format                write the formatting
 #   make ui                    Airflow's UI with the examples and the emulator
 
@@ -26,7 +27,7 @@ export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
 # Without compiled files every airflow command costs seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-system check format ui setup constraints clean
+.PHONY: demo test test-system interop check format ui setup constraints clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -34,7 +35,7 @@ demo: setup
 
 # The coverage of api/ is shown only where it falls short, so that the runner's closing line comes last.
 test: setup
-	@$(BIN)/python -m pytest -m "not system" --basetemp=$(BUILD)/tmp/pytest -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) \
+	@$(BIN)/python -m pytest -m "not system and not interop" --basetemp=$(BUILD)/tmp/pytest -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) \
 	  --cov --cov-report= $(ARGS)
 ifeq ($(ARGS),)
 	@$(BIN)/coverage report --include='airflow_provider_sora/api/*' --fail-under=100 > $(BUILD)/tmp/coverage.txt \
@@ -43,6 +44,10 @@ endif
 
 test-system: setup
 	$(BIN)/python -m pytest -m system --basetemp=$(BUILD)/tmp/pytest-system \
+	  -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) $(ARGS)
+
+interop: setup $(BUILD)/litellm/.done
+	@SORA_LITELLM=$(BUILD)/litellm/bin/litellm $(BIN)/python -m pytest -m interop --basetemp=$(BUILD)/tmp/pytest-interop \
 	  -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) $(ARGS)
 
 check: setup
@@ -64,6 +69,13 @@ $(VENV)/.done: pyproject.toml $(CONSTRAINTS) | $(UV) $(TMPDIR)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint $(CONSTRAINTS) \
 	  --group dev --editable ".[amazon,google,common-io,emulator]" "apache-airflow==$(AIRFLOW)"
+	touch $@
+
+# The proxy's dependencies disagree with Airflow's: it gets an environment of its own.
+$(BUILD)/litellm/.done: constraints/litellm.txt | $(UV) $(TMPDIR)
+	test -x $(BUILD)/litellm/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BUILD)/litellm
+	$(UV) pip install --quiet --compile-bytecode --python $(BUILD)/litellm/bin/python \
+	  --constraint constraints/litellm.txt "litellm[proxy]"
 	touch $@
 
 $(CONSTRAINTS):

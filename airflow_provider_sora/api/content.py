@@ -27,6 +27,7 @@ from airflow_provider_sora.exceptions import (
 )
 
 _MAX_REDIRECTS = 5
+MAX_FETCH_BYTES = 20_971_520  # what the API allows an image_url to hold
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -197,13 +198,15 @@ def fetch(url: str) -> Flow[bytes]:
     for _ in range(_MAX_REDIRECTS):
         try:
             reply = yield OpenUrl(url)
-            parts = [chunk := (yield Read()).body]
-            while chunk:
-                parts.append(chunk := (yield Read()).body)
+            content = bytearray()
+            while chunk := (yield Read()).body:
+                content += chunk
+                if len(content) > MAX_FETCH_BYTES:
+                    raise SoraConfigError(f"{shown(named)} is larger than the API's limit of {MAX_FETCH_BYTES} bytes")
         except httpx.RequestError as error:
             raise connection_error(f"GET {shown(named)}", error, paid=False) from error
         if reply.status_code == 200:
-            return b"".join(parts)
+            return bytes(content)
         if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
             break
         url = urljoin(url, reply.headers["location"])

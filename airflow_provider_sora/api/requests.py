@@ -204,9 +204,16 @@ class GetCharacter(Request[Character]):
 
 
 class RetrieveVideo(_VideoRequest):
-    """``GET /videos/{video_id}``."""
+    """``GET /videos/{video_id}``. The video keeps the id it was asked for by: LiteLLM answers with another one."""
 
     video_id: str = Field(min_length=1)
+
+    def read(self, body: bytes) -> Video:
+        return super().read(body).model_copy(update={"id": self.video_id})
+
+    def read_refusal(self, body: bytes) -> Video | None:
+        video = super().read_refusal(body)
+        return video and video.model_copy(update={"id": self.video_id})
 
     def path(self) -> str:
         return _video_path(self.video_id)

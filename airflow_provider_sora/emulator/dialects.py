@@ -222,7 +222,7 @@ class LiteLLM(OpenAI):
     def video(self, job: Job, now: float) -> dict[str, Any]:
         shown = job.to_json(now)
         wrapped = {
-            "id": _wrap(job.id),
+            "id": _wrap(job.id, job.model),
             "usage": {"duration_seconds": float(job.seconds)},
             "progress": f"{job.progress(now)}%",
         }
@@ -230,7 +230,8 @@ class LiteLLM(OpenAI):
 
     def retrieved(self, job: Job, now: float) -> Response:
         if job.status(now) != "failed":
-            return super().retrieved(job, now)
+            # The proxy forgets the model here, so that a look answers another id than create did.
+            return JSONResponse(self.video(job, now) | {"id": _wrap(job.id, "")})
         text = f"litellm.InternalServerError: HostedVllmException - {json.dumps(job.to_json(now))}"
         return JSONResponse({"error": {"message": text, "type": None, "param": None, "code": "500"}}, 500)
 
@@ -302,8 +303,8 @@ DIALECTS: dict[str, type[OpenAI]] = {
 }
 
 
-def _wrap(video_id: str) -> str:
-    text = f"litellm:custom_llm_provider:hosted_vllm;model_id:{'0' * 64};video_id:{video_id}"
+def _wrap(video_id: str, model: str) -> str:
+    text = f"litellm:custom_llm_provider:hosted_vllm;model_id:{model};video_id:{video_id}"
     return "video_" + base64.b64encode(text.encode()).decode()
 
 

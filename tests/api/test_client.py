@@ -87,6 +87,12 @@ def test_a_failed_job_in_an_error_is_an_answer(client: Client, server: Server) -
     assert client.send(RETRIEVE).status.value == "failed"
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_video_keeps_the_id_it_was_asked_for_by(client: Client, server: Server, status: int) -> None:
+    server.will(answer(job("failed", "another_id"), status))
+    assert client.send(RETRIEVE).id == "video_1"
+
+
 def test_a_secret_that_the_server_repeats_is_not_shown(client: Client, server: Server) -> None:
     server.will(answer({"error": "key secret-key-123 is wrong"}, 401))
     with pytest.raises(exceptions.SoraAuthError, match=r"key \*\*\* is wrong") as caught:

@@ -135,3 +135,15 @@ def test_opening_is_tried_again_but_never_once_bytes_have_come(server: Server) -
 def test_a_body_of_another_encoding_is_not_measured(server: Server) -> None:
     server.will(httpx.Response(200, content=iter([MP4]), headers={"content-length": "5", "content-encoding": "br"}))
     assert read(server)[1].size_bytes == len(MP4)
+
+
+def test_a_refusal_stands_where_the_video_itself_cannot_be_seen(server: Server) -> None:
+    server.will(answer({"error": "stored elsewhere"}, 400), answer(None, 404))
+    with pytest.raises(exceptions.SoraBadRequestError, match="stored elsewhere"):
+        read(server)
+
+
+def test_a_refusal_stands_where_the_video_names_no_other_place(server: Server) -> None:
+    server.will(answer({"error": "no"}, 400), answer(job("completed", "v", urls=[None, "file:///etc/passwd"])))
+    with pytest.raises(exceptions.SoraBadRequestError, match="400: no"):
+        read(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -158,3 +159,53 @@ def test_a_picture_that_is_not_there_is_named(
     ):
         hook.create_video("a cat", input_reference=f"{elsewhere.url}/cat.png?token=t")
     assert "token" not in str(caught.value)
+
+
+def test_an_event_loop_follows_too_and_without_the_key(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    async def use() -> bytes:
+        async with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
+            return b"".join([chunk async for chunk in hook.download_content_aio(video_id)])
+
+    place(emulator, elsewhere, "redirect")
+    with connect(monkeypatch, emulator) as hook:
+        video_id = finished(hook, emulator)
+    assert asyncio.run(use()) == MP4
+    assert no_secret_in(elsewhere)
+
+
+def test_content_that_is_not_there_either_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    elsewhere.answers["/gone"] = (403, b"expired", {})
+    emulator.faults.add(Fault("create", "elsewhere", url=f"{elsewhere.url}/gone"))
+    with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
+        video_id = finished(hook, emulator)
+        with pytest.raises(exceptions.SoraContentExpiredError):
+            b"".join(hook.download_content(video_id))
+
+
+def test_a_picture_that_is_sent_round_in_circles_or_breaks_off_is_named(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    elsewhere.answers["/a.png"] = (302, b"", {"Location": "/a.png"})
+    elsewhere.answers["/short.png"] = (200, b"abc", {"Content-Length": "100"})
+    with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
+        with pytest.raises(exceptions.SoraConfigError, match="answered HTTP 302 instead of a picture"):
+            hook.create_video("a cat", input_reference=f"{elsewhere.url}/a.png")
+        with pytest.raises(exceptions.SoraConnectionError, match=r"GET .*/short\.png got no answer"):
+            hook.create_video("a cat", input_reference=f"{elsewhere.url}/short.png")
+    assert emulator.creates == 0
+
+
+def test_a_picture_beyond_the_limit_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    monkeypatch.setattr("airflow_provider_sora.api.content.MAX_FETCH_BYTES", 10)
+    elsewhere.answers["/big.png"] = (200, png((64, 64)), {})
+    with (
+        connect(monkeypatch, emulator, allow_private_urls=True) as hook,
+        pytest.raises(exceptions.SoraConfigError, match="larger than the API's limit of 10 bytes"),
+    ):
+        hook.create_video("a cat", input_reference=f"{elsewhere.url}/big.png")
