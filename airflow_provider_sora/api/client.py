@@ -273,8 +273,7 @@ class AsyncSoraClient:
 
     async def _run(self, flow: Flow[ResultT]) -> ResultT:
         results: list[ResultT] = []
-        async for _ in self._drive(flow, results):
-            pass
+        _ = [chunk async for chunk in self._drive(flow, results)]
         return results[0]
 
     async def _drive(self, flow: Flow[ResultT], results: list[ResultT]) -> AsyncGenerator[bytes, None]:
