@@ -4,6 +4,7 @@ SoraError
 ├── SoraConfigError           the connection or an argument is wrong; nothing was sent
 ├── SoraConnectionError       no answer came: refused, timed out, broken off, TLS
 │   └── SoraAmbiguousError    ... while sending something paid: the server may have accepted it
+├── SoraUndecidedError        an earlier try may have paid for this video, and nothing tells whether it did
 ├── SoraAnswerError           an answer came that cannot be read
 ├── SoraStatusError           the server answered with an error status
 │   ├── SoraBadRequestError       400, 413, 415, 422 and the like: this request will never do
@@ -46,6 +47,10 @@ class SoraConnectionError(SoraError):
 
 class SoraAmbiguousError(SoraConnectionError):
     """A paid request got no answer: the server may or may not have accepted it."""
+
+
+class SoraUndecidedError(SoraError):
+    """An earlier try may have submitted this video, and nothing tells whether it did; nothing was submitted."""
 
 
 class SoraAnswerError(SoraError):

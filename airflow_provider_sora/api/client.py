@@ -16,6 +16,7 @@ from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
 from airflow_provider_sora.api.encoding import encode
+from airflow_provider_sora.api.errors import date_seconds
 from airflow_provider_sora.api.flows import Jitter, OnChange
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Request
@@ -46,6 +47,7 @@ class _Wire:
     def __init__(self, config: SoraConfig, clock: Callable[[], float]) -> None:
         self.config = config
         self.clock = clock
+        self.clock_offset_seconds = 0.0
 
     def request(self, step: Send | Open) -> httpx.Request:
         request = step.request
@@ -69,6 +71,9 @@ class _Wire:
         return httpx.Request("GET", target.url, headers=headers | _CONTENT_HEADERS, extensions=extensions)
 
     def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Reply:
+        server_time = date_seconds(response.headers.get("date", ""))
+        if server_time is not None and not url:  # another host's clock is no matter
+            self.clock_offset_seconds = server_time - self.clock()
         if response.status_code >= 300:
             for secret in self.config.secrets():
                 body = body.replace(secret.encode(), b"***")
@@ -116,6 +121,11 @@ class SoraClient:
     def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
         """Look at a job until it is a video; see `flows.wait`."""
         return self._run(flows.wait(state, on_change))
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """How far the server's clock is ahead of ours, by the `Date` of its last answer."""
+        return self._wire.clock_offset_seconds
 
     def list_videos(self, first: ListVideos | None = None) -> Iterator[Video]:
         """The list's videos, page by page, in the server's order; always ends."""
@@ -232,9 +242,9 @@ class AsyncSoraClient:
         self._http = httpx.AsyncClient(transport=transport, verify=verify)
 
     @classmethod
-    async def create(cls, config: SoraConfig) -> AsyncSoraClient:
+    async def create(cls, config: SoraConfig, policy: RetryPolicy | None = None) -> AsyncSoraClient:
         """A client whose certificates were read off the loop."""
-        return cls(config, verify=await asyncio.to_thread(ssl_context, config))
+        return cls(config, policy, verify=await asyncio.to_thread(ssl_context, config))
 
     async def send(self, request: Request[AnswerT]) -> AnswerT:
         """Send a request, again where that is safe, and return its answer.

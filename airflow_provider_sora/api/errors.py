@@ -114,8 +114,14 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after", "")
     if _is_number(value):
         return float(value)
+    date = date_seconds(value)
+    return None if date is None else max(0.0, date - now)
+
+
+def date_seconds(value: str) -> float | None:
+    """An HTTP date as unix seconds."""
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        return parsedate_to_datetime(value).timestamp()
     except (ValueError, TypeError):
         return None
 

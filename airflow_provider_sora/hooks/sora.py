@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from airflow_provider_sora import sources
 from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
+from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
 from airflow_provider_sora.api.flows import OnChange
@@ -39,6 +41,7 @@ from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraAuthError,
     SoraConfigError,
+    SoraConflictError,
     SoraConnectionError,
     SoraError,
     SoraNotFoundError,
@@ -201,6 +204,28 @@ class SoraHook(BaseHook):
         async for chunk in client.read_content(build(DownloadContent, video_id=video_id, variant=variant)):
             yield chunk
 
+    def cancel_video(self, video_id: str) -> str:
+        """Delete a job that nobody waits for any more: once, in at most a few seconds; what became of it, in words."""
+        try:
+            with SoraClient(self._killing_config(), RetryPolicy(attempts=1)) as client:
+                return _cancelled(video_id, client.send(build(DeleteVideo, video_id=video_id)))
+        except SoraError as error:
+            return _not_cancelled(video_id, error)
+
+    async def cancel_video_aio(self, video_id: str) -> str:
+        """`cancel_video` for an event loop."""
+        try:
+            connection = await get_async_connection(self.sora_conn_id, hook=self)
+            config = read_config(connection, await get_async_extra_dejson(connection))
+            async with await AsyncSoraClient.create(_in_a_hurry(config), RetryPolicy(attempts=1)) as client:
+                return _cancelled(video_id, await client.send(build(DeleteVideo, video_id=video_id)))
+        except SoraError as error:
+            return _not_cancelled(video_id, error)
+
+    def _killing_config(self) -> SoraConfig:
+        connection = self.get_connection(self.sora_conn_id)
+        return _in_a_hurry(read_config(connection, connection.extra_dejson))
+
     def wait_for_video(self, wait: Wait, on_change: OnChange) -> Video:
         """Hold the thread until the job has ended; tasks had better defer."""
         return self.get_conn().wait(wait, on_change)
@@ -294,6 +319,31 @@ def build(request_type: type[RequestT], **fields: Any) -> RequestT:
             f"{'.'.join(map(str, e['loc']))} is {str(e['input'])[:80]!r}: {e['msg']}" for e in error.errors()
         )
         raise SoraConfigError(f"{request_type.__name__}: {wrong}") from None
+
+
+_KILL_SECONDS = 5.0
+
+
+def _in_a_hurry(config: SoraConfig) -> SoraConfig:
+    return replace(
+        config,
+        timeout_seconds=min(config.timeout_seconds, _KILL_SECONDS),
+        connect_timeout_seconds=min(config.connect_timeout_seconds, _KILL_SECONDS),
+    )
+
+
+def _cancelled(video_id: str, deleted: bool) -> str:
+    return f"video {video_id} {'was deleted' if deleted else 'is to be deleted'} on the server"
+
+
+def _not_cancelled(video_id: str, error: SoraError) -> str:
+    if isinstance(error, SoraNotFoundError):
+        return f"video {video_id} was already gone from the server"
+    if isinstance(error, SoraUnsupportedError):
+        return f"video {video_id} goes on: the server cannot delete ({error})"
+    if isinstance(error, SoraConflictError):
+        return f"video {video_id} goes on: the server does not stop a running job ({error})"
+    return f"video {video_id} may go on: deleting it failed ({error})"
 
 
 def _character(item: Any) -> dict[str, str]:

@@ -7,9 +7,9 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, Context, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video, VideoStatus
@@ -18,6 +18,8 @@ from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.operators.attempts import attempt_of, claim
+from airflow_provider_sora.submission import OnAmbiguous, submit_once
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
@@ -44,12 +46,17 @@ class SoraJobOperator(BaseOperator):
     :param poll_interval: seconds between two looks
     :param timeout: how long to wait for a job, in seconds or as a timedelta; it is left running when that has passed
     :param parameters: any further fields the server knows, for example ``{"seed": 7}``
+    :param on_ambiguous: where an earlier try may have submitted and nothing tells whether it did: ``fail``, naming the
+        candidates, or ``submit``, which may pay twice
+    :param reuse_on_clear: take up what a cleared task had made, instead of making a new video
+    :param cancel_on_kill: delete the job on the server when the task is killed, cleared or marked
     :returns: the manifest of the last video
     :raises SoraVideoFailedError: the server could not make the video
     :raises SoraWaitError: waiting ended before the job did
     """
 
     template_fields: Sequence[str] = ("sora_conn_id", "parameters")
+    _running: str | None = None
     template_fields_renderers = {"prompt": "md", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
     ui_color = "#e8e0f7"
 
@@ -62,9 +69,16 @@ class SoraJobOperator(BaseOperator):
         poll_interval: float = 10.0,
         timeout: float | timedelta = 3600.0,
         parameters: dict[str, Any] | None = None,
+        on_ambiguous: OnAmbiguous = "fail",
+        reuse_on_clear: bool = False,
+        cancel_on_kill: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if on_ambiguous not in get_args(OnAmbiguous):
+            raise SoraConfigError(
+                f"on_ambiguous is {on_ambiguous!r}; it has to be one of {', '.join(get_args(OnAmbiguous))}"
+            )
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.sora_conn_id = sora_conn_id
@@ -73,6 +87,9 @@ class SoraJobOperator(BaseOperator):
         self.poll_interval = positive_seconds("poll_interval", poll_interval)
         self.timeout = positive_seconds("timeout", timeout)
         self.parameters = parameters
+        self.on_ambiguous = on_ambiguous
+        self.reuse_on_clear = reuse_on_clear
+        self.cancel_on_kill = cancel_on_kill
 
     @abstractmethod
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
@@ -101,8 +118,8 @@ class SoraJobOperator(BaseOperator):
 
     def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
         with failing_fast(), SoraHook(self.sora_conn_id) as hook:
-            video = hook.get_conn().send(self.build_request(hook, step, source))
-            self.log.info("Video %s: accepted by %s", video.id, hook.get_conn().config.base_url)
+            video = self._submit(context, hook, step, source)
+            self._running = video.id
             if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
                 return VideoManifest.of(video, self.sora_conn_id).to_json()
             wait = Wait(video.id, time.time() + self.timeout, self.poll_interval)
@@ -110,6 +127,27 @@ class SoraJobOperator(BaseOperator):
                 self._defer(wait, step)
             event = self._ended(hook, video, wait, step)
         return self.execute_complete(context, event.to_json())
+
+    def _submit(self, context: Context, hook: SoraHook, step: int, source: VideoManifest | None) -> Video:
+        attempt = attempt_of(
+            context,
+            step,
+            retries=self.retries or 0,
+            reuse=self.reuse_on_clear,
+            on_ambiguous=self.on_ambiguous,
+            say=self.log.info,
+        )
+        video = submit_once(hook.get_conn(), self.build_request(hook, step, source), attempt)
+        claim(context, step, video.id)
+        self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
+        return video
+
+    def on_kill(self) -> None:
+        """Delete the job that a killed task was waiting for: best effort, and in bounded time."""
+        if self._running is None or not self.cancel_on_kill:
+            return
+        with SoraHook(self.sora_conn_id) as hook:
+            self.log.info("Killed: %s", hook.cancel_video(self._running))
 
     def _defer(self, wait: Wait, step: int) -> None:
         self.defer(
@@ -119,6 +157,7 @@ class SoraJobOperator(BaseOperator):
                 deadline=wait.deadline,
                 poll_interval=wait.poll_interval_seconds,
                 step=step,
+                cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _GRACE,
@@ -130,6 +169,14 @@ class SoraJobOperator(BaseOperator):
                 video = hook.wait_for_video(wait, self._log_progress)
         except SoraError as error:
             return VideoEvent.of_error(wait.video_id, error)
+        except AirflowTaskTimeout:
+            # Airflow kills the task next; what has been paid for is left for its retry.
+            self._running = None
+            self.log.warning(
+                "The task's execution_timeout has passed; video %s is left running on the server", video.id
+            )
+            raise
+        self._running = None
         return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), step)
 
     def _log_progress(self, video: Video) -> None:

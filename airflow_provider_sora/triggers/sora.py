@@ -22,11 +22,19 @@ class SoraVideoTrigger(BaseTrigger):
     :param video_id: the job
     :param deadline: unix seconds after which waiting stops; absolute, so that it survives a triggerer's restart
     :param poll_interval: seconds between two looks
+    :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
     :param step: handed on with the event, for operators with several jobs
     """
 
     def __init__(
-        self, *, sora_conn_id: str, video_id: str, deadline: float, poll_interval: float, step: int = 0
+        self,
+        *,
+        sora_conn_id: str,
+        video_id: str,
+        deadline: float,
+        poll_interval: float,
+        step: int = 0,
+        cancel_on_kill: bool = False,
     ) -> None:
         super().__init__()
         self.sora_conn_id = sora_conn_id
@@ -34,6 +42,7 @@ class SoraVideoTrigger(BaseTrigger):
         self.deadline = deadline
         self.poll_interval = poll_interval
         self.step = step
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments: ids and numbers, no secret and no prompt."""
@@ -45,12 +54,18 @@ class SoraVideoTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
                 "step": self.step,
+                "cancel_on_kill": self.cancel_on_kill,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield how it ended."""
         yield TriggerEvent((await self._wait()).to_json())
+
+    async def on_kill(self) -> None:
+        """Delete the job: best effort, and in bounded time. Called when a user acts, not when a triggerer ends."""
+        if self.cancel_on_kill:
+            self.log.info("Killed: %s", await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id))
 
     async def _wait(self) -> VideoEvent:
         try:

@@ -136,6 +136,7 @@ def test_the_deferral_carries_an_absolute_deadline_and_no_secret(
         "deadline": 1120.0,
         "poll_interval": 7,
         "step": 0,
+        "cancel_on_kill": True,
     }
     assert deferred.value.timeout == timedelta(minutes=7)
 

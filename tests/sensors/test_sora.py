@@ -69,6 +69,7 @@ def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pyte
         "deadline": 1060.0,
         "poll_interval": 7.0,
         "step": 0,
+        "cancel_on_kill": False,
     }
 
 

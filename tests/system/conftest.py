@@ -20,11 +20,24 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Deployment]:
+def running_emulator() -> Iterator[Emulator]:
+    """A server whose time passes as ours does, with short jobs."""
+    with Emulator(speed=3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, emulator: Emulator, running_emulator: Emulator
+) -> Iterator[Deployment]:
     """API server, scheduler, DAG processor and triggerer."""
     if version("apache-airflow").startswith("2."):
         pytest.skip("the deployment is Airflow 3's")
     home = tmp_path_factory.mktemp("deployment")
     dags = Path(__file__).parent / "dags"
-    with Deployment(home, dags, AIRFLOW_CONN_SORA_DEFAULT=emulator.connection()) as deployment:
+    connections = {
+        "AIRFLOW_CONN_SORA_DEFAULT": emulator.connection(),
+        "AIRFLOW_CONN_SORA_RUNNING": running_emulator.connection(),
+    }
+    with Deployment(home, dags, **connections) as deployment:
         yield deployment

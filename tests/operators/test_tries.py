@@ -1,0 +1,200 @@
+"""What an operator knows of earlier tries, and what it does when it is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+
+from airflow_provider_sora.emulator import Emulator, Fault
+from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
+from airflow_provider_sora.triggers.sora import SoraVideoTrigger
+
+
+class Store(dict[str, Any]):
+    """Airflow's task state store, as far as it is used."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+@dataclass
+class Ti:
+    """A task instance; `claims` are what all mapped siblings have pushed."""
+
+    try_number: int = 1
+    max_tries: int = 2
+    task_id: str = "create"
+    claims: dict[int, str] = field(default_factory=dict)
+    map_index: int = 0
+
+    def xcom_push(self, key: str, value: str) -> None:
+        assert key.startswith("sora_video_")
+        self.claims[self.map_index] = value
+
+    def xcom_pull(self, task_ids: str, key: str) -> Any:
+        assert task_ids == self.task_id
+        assert key.startswith("sora_video_")
+        values = list(self.claims.values())
+        return values[0] if len(values) == 1 else values or None
+
+
+@dataclass
+class Run:
+    """A run of a DAG that began a while ago."""
+
+    start_date: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(seconds=30))
+
+
+def create(**fields: Any) -> SoraCreateVideoOperator:
+    options: dict[str, Any] = {
+        "prompt": "a cat",
+        "seconds": 1,
+        "size": "64x64",
+        "retries": 2,
+        "deferrable": False,
+        "wait_for_completion": False,
+    }
+    return SoraCreateVideoOperator(task_id="create", **{**options, **fields})
+
+
+def context(ti: Ti, store: Store | None = None) -> Any:
+    found: dict[str, Any] = {"ti": ti, "dag_run": Run()}
+    return found if store is None else {**found, "task_state_store": store}
+
+
+def test_a_retry_takes_up_the_job_of_the_try_before(sora_emulator: Emulator) -> None:
+    store, ti = Store(), Ti()
+    first = create().execute(context(ti, store))
+    ti.try_number = 2
+    assert create().execute(context(ti, store))["id"] == first["id"]
+    assert sora_emulator.creates == 1
+
+
+def test_a_cleared_task_makes_a_new_video_unless_told_to_reuse(sora_emulator: Emulator) -> None:
+    store, ti = Store(), Ti()
+    first = create().execute(context(ti, store))
+    ti.try_number, ti.max_tries = 2, 3  # what Airflow makes of a Clear after one try
+    assert create(reuse_on_clear=True).execute(context(ti, store))["id"] == first["id"]
+    ti.try_number, ti.max_tries = 3, 4
+    assert create().execute(context(ti, store))["id"] != first["id"]
+    assert sora_emulator.creates == 2
+
+
+def test_below_airflow_3_3_a_retry_finds_its_job_on_the_list(sora_emulator: Emulator) -> None:
+    first = create().execute(context(Ti()))
+    assert create().execute(context(Ti(try_number=2)))["id"] == first["id"]
+    assert sora_emulator.creates == 1
+    cleared = create().execute(context(Ti(try_number=2, max_tries=3)))
+    assert cleared["id"] != first["id"]
+
+
+def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) -> None:
+    claims: dict[int, str] = {}
+    sibling = create().execute(context(Ti(claims=claims, map_index=0)))
+    mine = create().execute(context(Ti(claims=claims, map_index=1, try_number=2)))
+    assert mine["id"] != sibling["id"]
+    assert claims == {0: sibling["id"], 1: mine["id"]}
+
+
+def test_an_ambiguous_try_fails_without_a_retry_or_submits_by_choice(sora_emulator: Emulator) -> None:
+    create().execute(context(Ti()))
+    create().execute(context(Ti()))
+    with pytest.raises(AirflowFailException, match=r"SoraUndecidedError: .*2 jobs on the server could be its own"):
+        create().execute(context(Ti(try_number=2)))
+    create(on_ambiguous="submit").execute(context(Ti(try_number=2)))
+    assert sora_emulator.creates == 3
+
+
+def test_an_unknown_choice_is_named_when_the_dag_is_parsed() -> None:
+    with pytest.raises(SoraConfigError, match="on_ambiguous is 'maybe'; it has to be one of fail, submit"):
+        create(on_ambiguous="maybe")
+
+
+def test_a_step_that_was_paid_for_is_not_paid_for_again(sora_emulator: Emulator) -> None:
+    sora_emulator.jobs.speed = 1000
+    source = create(wait_for_completion=True, poll_interval=0.01).execute({})
+    store, ti = Store(), Ti(task_id="extend")
+    sora_emulator.faults.add(Fault("extend", "status", status=400, skip=1))
+    task = SoraExtendVideoOperator(
+        task_id="extend", video=source, prompt=["a", "b"], seconds=4, poll_interval=0.01, deferrable=False, retries=2
+    )
+    with pytest.raises(AirflowFailException):
+        task.execute(context(ti, store))
+    ti.try_number = 2
+    task.execute(context(ti, store))
+    assert [job.prompt for job in sora_emulator.jobs.all() if job.kind == "extend"] == ["a", "b"]
+
+
+def killed_while_waiting(task: SoraCreateVideoOperator, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def wait(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(SoraHook, "wait_for_video", wait)
+    with pytest.raises(type(error)):
+        task.execute({})
+    task.on_kill()
+
+
+@pytest.mark.parametrize(("cancel", "left"), [(True, 0), (False, 1)])
+def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, cancel: bool, left: int
+) -> None:
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    task = create(wait_for_completion=True, cancel_on_kill=cancel)
+    killed_while_waiting(task, monkeypatch, KeyboardInterrupt())
+    assert len(sora_emulator.jobs.all()) == left
+
+
+def test_an_execution_timeout_leaves_the_job_for_the_retry(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    killed_while_waiting(create(wait_for_completion=True), monkeypatch, AirflowTaskTimeout("too long"))
+    assert len(sora_emulator.jobs.all()) == 1
+
+
+def test_a_task_that_does_not_wait_has_nothing_to_delete(sora_emulator: Emulator) -> None:
+    task = create(wait_for_completion=True)
+    task.on_kill()
+    assert sora_emulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        ({}, "goes on: the server does not stop a running job"),
+        ({"status": 405}, "goes on: the server cannot delete"),
+        ({"status": 404}, "was already gone"),
+        ({"status": 500}, "may go on: deleting it failed"),
+    ],
+)
+def test_what_became_of_a_killed_job_is_said(sora_emulator: Emulator, arrange: dict[str, Any], words: str) -> None:
+    with SoraHook() as hook:
+        video_id = hook.create_video("a cat").id
+        for cancel in (lambda: hook.cancel_video(video_id), lambda: asyncio.run(hook.cancel_video_aio(video_id))):
+            if arrange:
+                sora_emulator.faults.add(Fault("delete", "status", **arrange))
+            assert words in cancel()
+
+
+@pytest.mark.parametrize(("cancel", "left"), [(True, 0), (False, 1)])
+def test_killing_a_deferred_task_deletes_its_job_unless_told_not_to(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, cancel: bool, left: int
+) -> None:
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    video = create().execute({})
+    trigger = SoraVideoTrigger(
+        sora_conn_id="sora_default", video_id=video["id"], deadline=9e9, poll_interval=60, cancel_on_kill=cancel
+    )
+    asyncio.run(trigger.on_kill())
+    assert len(sora_emulator.jobs.all()) == left

@@ -1,0 +1,103 @@
+"""One video in a process that is killed at a point, once; the points are patched in here."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_sora import submission
+from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
+from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
+
+FOLDER = "{{ dag_run.conf['folder'] }}"
+
+
+def die_once(folder: str, point: str) -> None:
+    """SIGKILL this process, the first time that the run's point is reached."""
+    wanted = Path(folder, "point").read_text()
+    marker = Path(folder, "died")
+    if wanted == point and not marker.exists():
+        marker.write_text(point)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingCreate(SoraCreateVideoOperator):
+    """Dies around the POST, around the deferral, or when the event has come."""
+
+    template_fields = (*SoraCreateVideoOperator.template_fields, "folder")
+
+    def __init__(self, *, folder: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.folder = folder
+
+    def execute(self, context: Any) -> Any:
+        folder, send, remember = self.folder, SoraClient.send, submission._remember
+        if Path(folder, "point").read_text() == "submission off":
+            submission._remember = lambda *_: None
+            submission._recall = lambda attempt: None  # noqa: ARG005 - the name is the function's
+
+        def dying_send(client: SoraClient, request: Any) -> Any:
+            if request.paid:
+                die_once(folder, "before the POST")
+            answer = send(client, request)
+            if request.paid:
+                die_once(folder, "after the POST, before the id is stored")
+                die_once(folder, "submission off")
+            return answer
+
+        def dying_remember(attempt: Any, video_id: str | None) -> None:
+            remember(attempt, video_id)
+            if video_id is not None:
+                die_once(folder, "after the id is stored, before waiting")
+
+        SoraClient.send = dying_send  # type: ignore[method-assign, assignment]
+        if Path(folder, "point").read_text() != "submission off":
+            submission._remember = dying_remember
+        return super().execute(context)
+
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
+        die_once(self.folder, "between event and completion")
+        return super().execute_complete(context, event)
+
+
+class DyingMove(SoraToObjectStorageOperator):
+    """Dies when a part of the file has been written."""
+
+    def store(self, stream: Any, key: str) -> str:
+        read = stream.read
+
+        def dying_read(size: int) -> bytes:
+            chunk: bytes = read(2048)
+            die_once(str(Path(key.removeprefix("file://")).parent), "during the transfer")
+            return chunk
+
+        stream.read = dying_read
+        return super().store(stream, key)
+
+
+def build(*, deferrable: bool) -> DAG:
+    """The DAG, waiting in the triggerer or in the worker."""
+    defaults = {"retries": 3, "retry_delay": timedelta(seconds=1)}
+    with DAG(f"dying_{'deferred' if deferrable else 'blocking'}", schedule=None, default_args=defaults) as dag:
+        create = DyingCreate(
+            task_id="create",
+            folder=FOLDER,
+            sora_conn_id="sora_running",
+            prompt="{{ dag_run.conf['prompt'] }}",
+            seconds=1,
+            size="64x64",
+            deferrable=deferrable,
+            poll_interval=0.5,
+        )
+        DyingMove(task_id="move", video=create.output, path="file://" + FOLDER + "/video.{extension}")
+    return dag
+
+
+deferred_dag = build(deferrable=True)
+blocking_dag = build(deferrable=False)

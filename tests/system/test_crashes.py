@@ -1,0 +1,92 @@
+"""A process is killed at each point of a video's way; what is counted is what would have been paid for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pytest
+
+from airflow_provider_sora.emulator import Emulator, Fault
+from dev.deployment import Deployment, until
+
+pytestmark = pytest.mark.system
+
+POINTS = [
+    "before the POST",
+    "after the POST, before the id is stored",
+    "after the id is stored, before waiting",
+    "between event and completion",
+    "during the transfer",
+]
+MODES = ["deferred", "blocking"]
+
+
+@dataclass
+class Outcome:
+    """What came of one run."""
+
+    died: bool
+    state: str
+    creates: int
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    airflow: Deployment, running_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Outcome]:
+    """All runs, at once."""
+    runs = {}
+    for mode in MODES:
+        for point in [*POINTS, "submission off"]:
+            folder = tmp_path_factory.mktemp("run")
+            (folder / "point").write_text(point)
+            prompt = f"{point}, {mode}"
+            runs[point, mode] = (airflow.trigger(f"dying_{mode}", folder=str(folder), prompt=prompt), prompt, folder)
+
+    def all_ended() -> bool:
+        return all(
+            airflow.run_state(f"dying_{mode}", run) in ("success", "failed") for (_, mode), (run, _, _) in runs.items()
+        )
+
+    until(all_ended, "all runs end", 300)
+    made = [job.prompt for job in running_emulator.jobs.all()]
+    return {
+        (point, mode): Outcome(
+            (folder / "died").exists(), airflow.run_state(f"dying_{mode}", run), made.count(prompt), folder
+        )
+        for (point, mode), (run, prompt, folder) in runs.items()
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_sigkill_costs_nothing_and_loses_nothing(
+    outcomes: dict[tuple[str, str], Outcome], point: str, mode: str
+) -> None:
+    outcome = outcomes[point, mode]
+    assert outcome.died
+    assert (outcome.state, outcome.creates) == ("success", 1)
+    with av.open(str(outcome.folder / "video.mp4"), "r") as container:
+        assert sum(1 for _ in container.decode(video=0)) == 24
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_with_submission_switched_off_the_same_crash_is_paid_for_twice(
+    outcomes: dict[tuple[str, str], Outcome], mode: str
+) -> None:
+    assert outcomes["submission off", mode].died
+    assert outcomes["submission off", mode].creates == 2
+
+
+def test_an_answer_that_is_lost_after_acceptance_is_found(
+    airflow: Deployment, running_emulator: Emulator, tmp_path: Path
+) -> None:
+    running_emulator.faults.add(Fault("create", "drop", accept=True))
+    (tmp_path / "point").write_text("none")
+    run = airflow.trigger("dying_deferred", folder=str(tmp_path), prompt="a lost answer")
+    until(lambda: airflow.run_state("dying_deferred", run) in ("success", "failed"), "the run ends")
+    assert airflow.run_state("dying_deferred", run) == "success"
+    assert [job.prompt for job in running_emulator.jobs.all()].count("a lost answer") == 1
