@@ -10,6 +10,7 @@ Dying before the POST leaves an intent that matches no job; after it, an intent 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -37,10 +38,41 @@ _SLACK_SECONDS = 2.0
 _LOOKS_AFTER_FAILURE = (0.0, 2.0, 5.0)
 
 
+class Fingerprint(BaseModel):
+    """What a server shows of a request on its list; the prompt as a digest, for it may be long and private."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    prompt_sha256: str
+    model: str | None = None
+    seconds: str | None = None
+    size: str | None = None
+
+    @classmethod
+    def of(cls, request: Request[Video]) -> Fingerprint:
+        """The fingerprint of a request."""
+        asked = request.fields()
+        # What an extension or an edit shows as length and size is that of the whole, not what was asked for.
+        names = ("model", "seconds", "size") if isinstance(request, CreateVideo) else ()
+        return cls(prompt_sha256=_digest(asked["prompt"]), **{name: asked.get(name) for name in names})
+
+    def fits(self, video: Video) -> bool:
+        """Whether a video on the list can be what was asked for."""
+        if video.prompt is None or _digest(video.prompt) != self.prompt_sha256:
+            return False
+        pairs = ((video.model, self.model), (video.seconds, self.seconds), (video.size, self.size))
+        return all(shown is None or wanted is None or shown == wanted for shown, wanted in pairs)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Record(BaseModel):
     """What a try leaves for the next one.
 
     :param generation: tells a retry from a cleared task, which is to make a new video
+    :param fingerprint: of what was sent; a later try may render another prompt, and still has to find this one's job
     :param intended_at: unix seconds of the worker's clock, read before the POST
     :param video_id: the accepted job; None from the intent until then
     """
@@ -48,6 +80,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     generation: int
+    fingerprint: Fingerprint
     intended_at: float
     video_id: str | None = None
 
@@ -98,14 +131,14 @@ def submit_once(client: SoraClient, request: Request[Video], attempt: Attempt) -
     if record is not None and record.video_id is not None:
         video = _take_up(client, record.video_id, attempt)
     elif record is not None:
-        video = _find(client, request, record.intended_at, attempt)
+        video = _find(client, record.fingerprint, record.intended_at, attempt)
     elif attempt.since is not None:
-        video = _find(client, request, attempt.since, attempt)
+        video = _find(client, Fingerprint.of(request), attempt.since, attempt)
     else:
         video = None
     if video is None:
         return _submit(client, request, attempt)
-    _remember(attempt, video.id)
+    _remember(attempt, request, video.id)
     return video
 
 
@@ -120,9 +153,14 @@ def _recall(attempt: Attempt) -> Record | None:
     return record
 
 
-def _remember(attempt: Attempt, video_id: str | None) -> None:
+def _remember(attempt: Attempt, request: Request[Video], video_id: str | None) -> None:
     if attempt.store is not None:
-        record = Record(generation=attempt.generation, intended_at=attempt.clock(), video_id=video_id)
+        record = Record(
+            generation=attempt.generation,
+            fingerprint=Fingerprint.of(request),
+            intended_at=attempt.clock(),
+            video_id=video_id,
+        )
         attempt.store.set(attempt.key, record.model_dump(mode="json"))
 
 
@@ -152,7 +190,7 @@ def _why_not(video: Video) -> str:
 def _submit(client: SoraClient, request: Request[Video], attempt: Attempt) -> Video:
     # A process that has outlived its worker cannot write this any more, and so does not come to the POST.
     intended_at = attempt.clock()
-    _remember(attempt, None)
+    _remember(attempt, request, None)
     try:
         video = client.send(request)
     except SoraError as error:
@@ -160,11 +198,11 @@ def _submit(client: SoraClient, request: Request[Video], attempt: Attempt) -> Vi
             if attempt.store is not None:
                 attempt.store.delete(attempt.key)
             raise
-        found = _find_after_failure(client, request, intended_at, attempt)
+        found = _find_after_failure(client, Fingerprint.of(request), intended_at, attempt)
         if found is None:
             raise
         video = found
-    _remember(attempt, video.id)
+    _remember(attempt, request, video.id)
     return video
 
 
@@ -174,13 +212,13 @@ def _may_have_been_accepted(error: SoraError) -> bool:
     return isinstance(error, SoraAmbiguousError | SoraAnswerError)
 
 
-def _find_after_failure(client: SoraClient, request: Request[Video], since: float, attempt: Attempt) -> Video | None:
+def _find_after_failure(client: SoraClient, fingerprint: Fingerprint, since: float, attempt: Attempt) -> Video | None:
     waited = 0.0
     for moment in _LOOKS_AFTER_FAILURE:
         attempt.sleep(moment - waited)
         waited = moment
         try:
-            candidates = _candidates(client, request, since, attempt)
+            candidates = _candidates(client, fingerprint, since, attempt)
         except SoraError:
             return None  # the next try looks again, and decides
         if len(candidates) == 1:
@@ -189,10 +227,10 @@ def _find_after_failure(client: SoraClient, request: Request[Video], since: floa
     return None
 
 
-def _find(client: SoraClient, request: Request[Video], since: float, attempt: Attempt) -> Video | None:
+def _find(client: SoraClient, fingerprint: Fingerprint, since: float, attempt: Attempt) -> Video | None:
     """The job of an earlier try that left no id; None where there is none, or where it is to be submitted anyway."""
     try:
-        candidates = _candidates(client, request, since, attempt)
+        candidates = _candidates(client, fingerprint, since, attempt)
     except SoraError as error:
         if error.retryable and not isinstance(error, SoraAnswerError):
             raise  # a server that is down for a moment decides nothing
@@ -218,8 +256,8 @@ def _undecided(attempt: Attempt, why: str) -> None:
     attempt.say("Submitting although an earlier try may have done so: %s", why)
 
 
-def _candidates(client: SoraClient, request: Request[Video], since: float, attempt: Attempt) -> list[Video]:
-    """The jobs on the list that this request can have started since then, running or finished.
+def _candidates(client: SoraClient, fingerprint: Fingerprint, since: float, attempt: Attempt) -> list[Video]:
+    """The jobs on the list that can have been started since then, running or finished.
 
     :raises SoraAnswerError: the list does not show prompts, so that nothing can be told from it
     """
@@ -233,18 +271,8 @@ def _candidates(client: SoraClient, request: Request[Video], since: float, attem
         is_empty = False
         shows_prompts = shows_prompts or video.prompt is not None
         now = attempt.clock() + client.clock_offset_seconds
-        if video.id not in claimed and _matches(video, request) and _is_of_use(video, now):
+        if video.id not in claimed and fingerprint.fits(video) and _is_of_use(video, now):
             found.append(video)
     if not is_empty and not shows_prompts:
         raise SoraAnswerError("GET /videos shows no prompts")
     return found
-
-
-def _matches(video: Video, request: Request[Video]) -> bool:
-    asked = request.fields()
-    if video.prompt != asked.get("prompt"):
-        return False
-    # What an extension or an edit shows as length and size is that of the whole, not what was asked for.
-    names = ("model", "seconds", "size") if isinstance(request, CreateVideo) else ()
-    pairs = [(getattr(video, name), asked.get(name)) for name in names]
-    return all(shown is None or wanted is None or shown == wanted for shown, wanted in pairs)

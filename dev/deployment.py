@@ -77,6 +77,8 @@ class Deployment:
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
         }
@@ -86,7 +88,7 @@ class Deployment:
         for name in COMPONENTS:
             self.start(name)
         try:
-            until(self._is_healthy, f"all of Airflow healthy; its logs are in {self.home}")
+            until(self.is_healthy, f"all of Airflow healthy; its logs are in {self.home}")
         except BaseException:
             self.stop()
             raise
@@ -144,7 +146,11 @@ class Deployment:
             self._http.headers["Authorization"] = f"Bearer {token}"
         return {}
 
-    def _is_healthy(self) -> bool:
+    def is_healthy(self) -> bool:
+        """Whether every component says so.
+
+        :raises RuntimeError: one has ended by itself
+        """
         ended = [name for name, process in self._processes.items() if process.poll() is not None]
         if ended:
             raise RuntimeError(f"{', '.join(ended)} ended by itself: see {self.home}/{ended[0]}.out")

@@ -131,7 +131,7 @@ def attempt(world: World, store: Store | None = None, **fields: Any) -> Attempt:
     return Attempt(store=store, clock=lambda: world.now, sleep=world.sleep, **fields)
 
 
-def submit(world: World, try_: Attempt) -> Video:
+def submit(world: World, try_: Attempt, request: CreateVideo = REQUEST) -> Video:
     with SoraClient(
         SoraConfig("http://server"),
         RetryPolicy(attempts=1),
@@ -139,7 +139,7 @@ def submit(world: World, try_: Attempt) -> Video:
         clock=lambda: world.now,
         sleep=world.sleep,
     ) as client:
-        return submit_once(client, REQUEST, try_)
+        return submit_once(client, request, try_)
 
 
 def test_the_id_is_remembered(world: World) -> None:
@@ -215,6 +215,15 @@ def test_an_intent_without_a_job_is_submitted(world: World) -> None:
         submit(world, attempt(world, store))
     submit(world, attempt(world, store))
     assert len(world.jobs) == 1
+
+
+def test_a_prompt_that_is_rendered_anew_still_finds_the_job_of_the_old_one(world: World) -> None:
+    store = Store(world)
+    world.faults = {"post": "dies after"}
+    with pytest.raises(DiedError):
+        submit(world, attempt(world, store))
+    assert submit(world, attempt(world, store), CreateVideo(prompt="a cat at noon")).id == "video_0"
+    assert "a cat" not in str(store.values)
 
 
 def test_the_intent_is_a_fence(world: World) -> None:

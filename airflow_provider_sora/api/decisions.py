@@ -132,13 +132,16 @@ def after_look(wait: Wait, video: Video, now: float, *, hint_seconds: float | No
     return _look_again(replace(wait, failures=0, last_seen=video), hint_seconds or wait.poll_interval_seconds, now)
 
 
-def after_failure(wait: Wait, error: SoraError, now: float) -> Verdict:
-    """What it means that a look brought no status: a poll that fails is not a video that fails."""
+def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0.0) -> Verdict:
+    """What it means that a look brought no status: a poll that fails is not a video that fails.
+
+    :param jitter: a random number in [0, 1), which keeps many waits from coming back at once
+    """
     failures = wait.failures + 1
     limit = MAX_NOT_FOUND if isinstance(error, SoraNotFoundError) else MAX_FAILURES
     if failures >= limit or not _may_pass(error):
         return GiveUp(_stopped_by(wait, error, failures))
-    pause = min(MAX_PAUSE_SECONDS, wait.poll_interval_seconds * 2.0 ** (failures - 1))
+    pause = min(MAX_PAUSE_SECONDS, wait.poll_interval_seconds * 2.0 ** (failures - 1)) * (1 + jitter / 4)
     asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
     return _look_again(replace(wait, failures=failures), max(pause, asked or 0), now)
 

@@ -56,7 +56,7 @@ def call(request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter) -> Flow
         yield Sleep(pause)
 
 
-def wait(state: Wait, on_change: OnChange) -> Flow[Video]:
+def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     """Look at a job until it is a video.
 
     :param on_change: told each time status or progress differ from the look before
@@ -70,7 +70,7 @@ def wait(state: Wait, on_change: OnChange) -> Flow[Video]:
             video, reply = yield from exchange(request)
         except SoraError as error:
             reply = yield Sleep(0)  # a failed look may have taken until its own timeout: ask for the time
-            verdict = decisions.after_failure(state, error, reply.at)
+            verdict = decisions.after_failure(state, error, reply.at, jitter=jitter())
         else:
             if _differs(state.last_seen, video):
                 on_change(video)

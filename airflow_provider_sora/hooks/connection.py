@@ -8,7 +8,15 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.exceptions import (
+    SoraAnswerError,
+    SoraAuthError,
+    SoraConfigError,
+    SoraConnectionError,
+    SoraError,
+    SoraNotFoundError,
+    SoraUnsupportedError,
+)
 from airflow_provider_sora.get_provider_info import CONN_FIELDS
 
 
@@ -82,3 +90,14 @@ def _verify(value: object) -> bool | str:
         return value
     text = str(value or "true").strip()
     return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def explain(error: SoraError) -> str:
+    """What is wrong with a connection, by what became of a first request."""
+    if isinstance(error, SoraConnectionError):
+        return f"Wrong host, or the server is down: {error}"
+    if isinstance(error, SoraAuthError):
+        return f"The server is there but refuses the key (Password, or `auth` in Extra): {error}"
+    if isinstance(error, SoraNotFoundError | SoraUnsupportedError | SoraAnswerError):
+        return f"A server is there, but no Videos API under this path (Host), or one that has no list: {error}"
+    return f"{error}"

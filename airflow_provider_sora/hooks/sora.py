@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -37,19 +36,11 @@ from airflow_provider_sora.api.requests import (
     Variant,
 )
 from airflow_provider_sora.api.uploads import Fit
-from airflow_provider_sora.exceptions import (
-    SoraAnswerError,
-    SoraAuthError,
-    SoraConfigError,
-    SoraConflictError,
-    SoraConnectionError,
-    SoraError,
-    SoraNotFoundError,
-    SoraUnsupportedError,
-)
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks.calls import api_call
-from airflow_provider_sora.hooks.connection import read_config
+from airflow_provider_sora.hooks.cancelling import cancelled, in_a_hurry, not_cancelled
+from airflow_provider_sora.hooks.connection import explain, read_config
 from airflow_provider_sora.sources import ReferenceAs
 
 RequestT = TypeVar("RequestT", bound=Request[Any])
@@ -208,23 +199,23 @@ class SoraHook(BaseHook):
         """Delete a job that nobody waits for any more: once, in at most a few seconds; what became of it, in words."""
         try:
             with SoraClient(self._killing_config(), RetryPolicy(attempts=1)) as client:
-                return _cancelled(video_id, client.send(build(DeleteVideo, video_id=video_id)))
+                return cancelled(video_id, client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
-            return _not_cancelled(video_id, error)
+            return not_cancelled(video_id, error)
 
     async def cancel_video_aio(self, video_id: str) -> str:
         """`cancel_video` for an event loop."""
         try:
             connection = await get_async_connection(self.sora_conn_id, hook=self)
             config = read_config(connection, await get_async_extra_dejson(connection))
-            async with await AsyncSoraClient.create(_in_a_hurry(config), RetryPolicy(attempts=1)) as client:
-                return _cancelled(video_id, await client.send(build(DeleteVideo, video_id=video_id)))
+            async with await AsyncSoraClient.create(in_a_hurry(config), RetryPolicy(attempts=1)) as client:
+                return cancelled(video_id, await client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
-            return _not_cancelled(video_id, error)
+            return not_cancelled(video_id, error)
 
     def _killing_config(self) -> SoraConfig:
         connection = self.get_connection(self.sora_conn_id)
-        return _in_a_hurry(read_config(connection, connection.extra_dejson))
+        return in_a_hurry(read_config(connection, connection.extra_dejson))
 
     def wait_for_video(self, wait: Wait, on_change: OnChange) -> Video:
         """Hold the thread until the job has ended; tasks had better defer."""
@@ -285,7 +276,7 @@ class SoraHook(BaseHook):
             with SoraClient(config, RetryPolicy(attempts=1)) as client:
                 client.send(ListVideos(limit=1))
         except SoraError as error:
-            return False, _explain(error)
+            return False, explain(error)
         return True, f"The server at {config.base_url} lists its videos."
 
     # Airflow 3.2 reads the form from the provider's metadata; before, it asks the hook.
@@ -321,31 +312,6 @@ def build(request_type: type[RequestT], **fields: Any) -> RequestT:
         raise SoraConfigError(f"{request_type.__name__}: {wrong}") from None
 
 
-_KILL_SECONDS = 5.0
-
-
-def _in_a_hurry(config: SoraConfig) -> SoraConfig:
-    return replace(
-        config,
-        timeout_seconds=min(config.timeout_seconds, _KILL_SECONDS),
-        connect_timeout_seconds=min(config.connect_timeout_seconds, _KILL_SECONDS),
-    )
-
-
-def _cancelled(video_id: str, deleted: bool) -> str:
-    return f"video {video_id} {'was deleted' if deleted else 'is to be deleted'} on the server"
-
-
-def _not_cancelled(video_id: str, error: SoraError) -> str:
-    if isinstance(error, SoraNotFoundError):
-        return f"video {video_id} was already gone from the server"
-    if isinstance(error, SoraUnsupportedError):
-        return f"video {video_id} goes on: the server cannot delete ({error})"
-    if isinstance(error, SoraConflictError):
-        return f"video {video_id} goes on: the server does not stop a running job ({error})"
-    return f"video {video_id} may go on: deleting it failed ({error})"
-
-
 def _character(item: Any) -> dict[str, str]:
     found = item.get("id") if isinstance(item, dict) else item
     if not isinstance(found, str) or not found:
@@ -353,13 +319,3 @@ def _character(item: Any) -> dict[str, str]:
             f"characters has {str(item)[:80]!r}; each has to be an id or what a character task returned"
         )
     return {"id": found}
-
-
-def _explain(error: SoraError) -> str:
-    if isinstance(error, SoraConnectionError):
-        return f"Wrong host, or the server is down: {error}"
-    if isinstance(error, SoraAuthError):
-        return f"The server is there but refuses the key (Password, or `auth` in Extra): {error}"
-    if isinstance(error, SoraNotFoundError | SoraUnsupportedError | SoraAnswerError):
-        return f"A server is there, but no Videos API under this path (Host), or one that has no list: {error}"
-    return f"{error}"

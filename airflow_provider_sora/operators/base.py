@@ -19,6 +19,7 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.attempts import attempt_of, claim
+from airflow_provider_sora.retry import with_retry_policy
 from airflow_provider_sora.submission import OnAmbiguous, submit_once
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
@@ -74,7 +75,7 @@ class SoraJobOperator(BaseOperator):
         cancel_on_kill: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         if on_ambiguous not in get_args(OnAmbiguous):
             raise SoraConfigError(
                 f"on_ambiguous is {on_ambiguous!r}; it has to be one of {', '.join(get_args(OnAmbiguous))}"

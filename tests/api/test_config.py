@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sora.api.client import ssl_context
 from airflow_provider_sora.api.config import SoraConfig, normalize_base_url
+from airflow_provider_sora.api.wire import ssl_context
 from airflow_provider_sora.exceptions import SoraConfigError
 
 

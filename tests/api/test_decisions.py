@@ -129,6 +129,12 @@ def test_failed_looks_are_survived_with_growing_pauses_until_the_budget_is_used_
     assert verdict.error.retryable
 
 
+def test_jitter_makes_a_pause_longer_by_a_quarter_at_most() -> None:
+    verdict = after_failure(WAIT, status(500), now=0, jitter=1.0)
+    assert isinstance(verdict, LookAgain)
+    assert verdict.seconds == 12.5
+
+
 def test_a_failed_look_honours_retry_after() -> None:
     verdict = after_failure(WAIT, status(429, "SoraRateLimitError", 33), now=0)
     assert isinstance(verdict, LookAgain)

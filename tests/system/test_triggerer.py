@@ -15,6 +15,19 @@ def polls(emulator: Emulator) -> int:
     return sum(1 for entry in emulator.requests if entry["route"] == "retrieve")
 
 
+def test_a_run_survives_a_restart_of_the_api_server(airflow: Deployment, emulator: Emulator, tmp_path: Path) -> None:
+    before, creates = polls(emulator), emulator.creates
+    run = airflow.trigger("one_video", target=tmp_path.as_uri())
+    until(lambda: polls(emulator) > before + 1, "the triggerer looks at the job")
+    airflow.kill("api-server")
+    airflow.start("api-server")
+    until(airflow.is_healthy, "the API server is back")
+    emulator.clock.advance(60)
+    until(lambda: airflow.run_state("one_video", run) in ("success", "failed"), "the run ends")
+    assert airflow.run_state("one_video", run) == "success"
+    assert emulator.creates == creates + 1
+
+
 def test_a_run_waits_in_the_triggerer_and_survives_its_sigkill(
     airflow: Deployment, emulator: Emulator, tmp_path: Path
 ) -> None:

@@ -38,6 +38,9 @@ class DyingCreate(SoraCreateVideoOperator):
 
     def execute(self, context: Any) -> Any:
         folder, send, remember = self.folder, SoraClient.send, submission._remember
+        if Path(folder, "point").read_text() == "its worker, before the POST" and not Path(folder, "died").exists():
+            Path(folder, "died").write_text("worker")
+            os.kill(os.getppid(), signal.SIGKILL)  # this process lives on, beside its own retry
         if Path(folder, "point").read_text() == "submission off":
             submission._remember = lambda *_: None
             submission._recall = lambda attempt: None  # noqa: ARG005 - the name is the function's
@@ -51,8 +54,8 @@ class DyingCreate(SoraCreateVideoOperator):
                 die_once(folder, "submission off")
             return answer
 
-        def dying_remember(attempt: Any, video_id: str | None) -> None:
-            remember(attempt, video_id)
+        def dying_remember(attempt: Any, request: Any, video_id: str | None) -> None:
+            remember(attempt, request, video_id)
             if video_id is not None:
                 die_once(folder, "after the id is stored, before waiting")
 

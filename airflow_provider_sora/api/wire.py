@@ -1,0 +1,71 @@
+"""From steps to HTTP requests, and from responses to replies."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from airflow_provider_sora.api import foreign
+from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.api.encoding import encode
+from airflow_provider_sora.api.errors import date_seconds
+from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
+
+# A body compressed on the way would have another length than the file.
+_CONTENT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
+    """What httpx is to check certificates with. Reading the CA bundle takes about 0.1 s: not on an event loop."""
+    if config.verify is False:
+        return False
+    return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
+
+
+class Wire:
+    """From steps to HTTP and back, as far as nobody has to wait for it."""
+
+    def __init__(self, config: SoraConfig, clock: Callable[[], float]) -> None:
+        self.config = config
+        self.clock = clock
+        self.clock_offset_seconds = 0.0
+
+    def request(self, step: Send | Open) -> httpx.Request:
+        request = step.request
+        return httpx.Request(
+            request.method,
+            f"{self.config.base_url}{request.path()}",
+            params=httpx.QueryParams({**self.config.query, **request.query()}),
+            headers=self.config.all_headers() | (_CONTENT_HEADERS if isinstance(step, Open) else {}),
+            extensions=self._extensions(),
+            **encode(request, self.config.encoding, self.config.seconds_as),
+        )
+
+    def foreign_request(self, step: OpenUrl) -> httpx.Request:
+        """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
+        if foreign.is_same_server(step.url, self.config.base_url):
+            headers = self.config.all_headers() | _CONTENT_HEADERS
+            return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
+        target = foreign.locate(step.url, allow_private=self.config.allow_private_urls)
+        headers = {"User-Agent": self.config.all_headers()["User-Agent"], "Host": _host_header(step.url)}
+        extensions = self._extensions() | target.extensions
+        return httpx.Request("GET", target.url, headers=headers | _CONTENT_HEADERS, extensions=extensions)
+
+    def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Reply:
+        server_time = date_seconds(response.headers.get("date", ""))
+        if server_time is not None and not url:  # another host's clock is no matter
+            self.clock_offset_seconds = server_time - self.clock()
+        if response.status_code >= 300:
+            for secret in self.config.secrets():
+                body = body.replace(secret.encode(), b"***")
+        return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
+
+    def _extensions(self) -> dict[str, Any]:
+        return {"timeout": self.config.timeout.as_dict()}
+
+
+def _host_header(url: str) -> str:
+    return httpx.URL(url).netloc.decode()

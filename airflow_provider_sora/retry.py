@@ -1,0 +1,33 @@
+"""When Airflow tries again: after the time that the server asked for (Airflow 3.3 and later)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+
+from airflow_provider_sora.exceptions import SoraStatusError
+
+if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
+    from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+
+    class SoraRetryPolicy(RetryPolicy):
+        """Waits as long as the server asked to, and otherwise as the task says."""
+
+        def evaluate(
+            self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
+        ) -> RetryDecision:
+            """The decision for an error that Airflow would retry."""
+            del try_number, max_tries, context
+            asked = exception.retry_after_seconds if isinstance(exception, SoraStatusError) else None
+            if asked is None:
+                return RetryDecision.default()
+            return RetryDecision.retry(timedelta(seconds=asked), f"the server asked to wait {asked:g} s")
+
+
+def with_retry_policy(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """An operator's arguments, with our retry policy where Airflow has such a thing and the user set none."""
+    if AIRFLOW_V_3_3_PLUS and kwargs.get("retry_policy") is None:
+        return {**kwargs, "retry_policy": SoraRetryPolicy()}
+    return kwargs

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+
+from airflow_provider_sora.exceptions import SoraRateLimitError, SoraServerError
+from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
+from airflow_provider_sora.retry import with_retry_policy
+
+pytestmark = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="Airflow has retry policies from 3.3 on")
+
+
+def decide(error: BaseException, **fields: Any) -> Any:
+    task: Any = SoraCreateVideoOperator(task_id="c", prompt="a", **fields)
+    return task.retry_policy.evaluate(error, 1, 2)
+
+
+def test_a_retry_waits_as_long_as_the_server_asked() -> None:
+    decision = decide(SoraRateLimitError("POST /videos", 429, "quota", retry_after_seconds=3600))
+    assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(hours=1))
+    assert decision.reason == "the server asked to wait 3600 s"
+
+
+@pytest.mark.parametrize("error", [SoraServerError("POST /videos", 500, "boom"), RuntimeError("boom")])
+def test_any_other_error_is_retried_as_the_task_says(error: BaseException) -> None:
+    assert decide(error).action.value == "default"
+
+
+def test_a_users_own_policy_stays() -> None:
+    policy = object()
+    assert with_retry_policy({"retry_policy": policy})["retry_policy"] is policy
