@@ -137,6 +137,25 @@ class Deployment:
         instances: list[dict[str, Any]] = found["task_instances"]
         return instances
 
+    def fail_task(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Mark a task as failed, as a user does in the UI."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self._http.patch(path, json={"new_state": "failed"}, headers=self._headers()).raise_for_status()
+
+    def clear_task(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task and what follows it, as a user does in the UI."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "only_failed": False,
+            "include_downstream": True,
+            "reset_dag_runs": True,
+        }
+        self._http.post(
+            f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body, headers=self._headers()
+        ).raise_for_status()
+
     def _get(self, path: str) -> httpx.Response:
         return self._http.get(f"/api/v2{path}", headers=self._headers())
 

@@ -67,8 +67,22 @@ class SoraToS3Operator(SoraTransferOperator):
         bucket = self._target()[0]
         arguments = {"ContentType": stream.content_type, **(self.extra_args or {})}
         client: Any = self.s3_hook.get_conn()
+        self._abort_leftovers(client, bucket, key)
         client.upload_fileobj(stream, bucket, key, ExtraArgs=arguments)
         return f"s3://{bucket}/{key}"
+
+    def _abort_leftovers(self, client: Any, bucket: str, key: str) -> None:
+        """Abort uploads to this key that were begun and never ended: a killed try cannot, and they cost storage."""
+        from botocore.exceptions import ClientError
+
+        try:
+            pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key)
+            left = [item for page in pages for item in page.get("Uploads", ()) if item["Key"] == key]
+            for item in left:
+                client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=item["UploadId"])
+                self.log.info("Aborted an upload to s3://%s/%s that an earlier try had left", bucket, key)
+        except ClientError as error:
+            self.log.info("Uploads that earlier tries may have left to s3://%s/%s stay: %s", bucket, key, error)
 
     def _target(self) -> tuple[str, str]:
         if self.s3_key.startswith("s3://"):

@@ -48,6 +48,8 @@ def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     client = boto3.client("s3", endpoint_url=moto, region_name="us-east-1")
     client.create_bucket(Bucket="bucket")
     yield client
+    for item in client.list_multipart_uploads(Bucket="bucket").get("Uploads", []):
+        client.abort_multipart_upload(Bucket="bucket", Key=item["Key"], UploadId=item["UploadId"])
     for item in client.list_objects_v2(Bucket="bucket").get("Contents", []):
         client.delete_object(Bucket="bucket", Key=item["Key"])
     client.delete_bucket(Bucket="bucket")

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.exceptions import ClientError
 
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
+from tests.transfers.stores import keys, uploads
 
 
 def test_a_url_holds_bucket_and_key(video: dict[str, Any], s3: Any) -> None:
@@ -36,3 +38,31 @@ def test_the_connection_and_verify_arrive_at_the_hook() -> None:
 def test_a_target_that_will_not_do_is_named(video: dict[str, Any], bucket: str | None, key: str) -> None:
     with pytest.raises(AirflowFailException, match="give a bucket and a key, or one s3:// URL"):
         SoraToS3Operator(task_id="m", video=video, s3_bucket=bucket, s3_key=key).execute({})
+
+
+def begin(s3: Any, key: str) -> None:
+    upload = s3.create_multipart_upload(Bucket="bucket", Key=key)["UploadId"]
+    s3.upload_part(Bucket="bucket", Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+
+
+def test_an_upload_that_a_killed_try_has_left_is_aborted_and_no_other(video: dict[str, Any], s3: Any) -> None:
+    for key in ("x", "x-other"):
+        begin(s3, key)
+    SoraToS3Operator(task_id="m", video=video, s3_bucket="bucket", s3_key="x").execute({})
+    assert uploads(s3) == ["x-other"]
+    assert keys(s3) == ["x"]
+
+
+def test_a_store_that_does_not_list_uploads_is_written_to_all_the_same(
+    video: dict[str, Any], s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = SoraToS3Operator(task_id="m", video=video, s3_bucket="bucket", s3_key="x")
+    client = operator.s3_hook.get_conn()
+
+    def deny(_: str) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListMultipartUploads")
+
+    monkeypatch.setattr(client, "get_paginator", deny)
+    monkeypatch.setattr(operator.s3_hook, "get_conn", lambda: client)
+    operator.execute({})
+    assert keys(s3) == ["x"]
