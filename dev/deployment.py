@@ -45,8 +45,55 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> An
     raise TimeoutError(f"not within {seconds:g} s: {what}")
 
 
-class Deployment:
-    """Starts and ends the processes; a context manager.
+class Processes:
+    """Starts and ends Airflow's processes, each in a group of its own.
+
+    :param home: AIRFLOW_HOME; holds the database and the logs
+    :param env: the environment of all processes
+    :param commands: the command of each component, by its name
+    """
+
+    def __init__(self, home: Path, env: dict[str, str], commands: dict[str, list[str]]) -> None:
+        self.home = home
+        self.env = env
+        self._commands = commands
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        """Start one component; its output goes to ``<home>/<name>.out``."""
+        with (self.home / f"{name}.out").open("ab") as out:
+            self._processes[name] = subprocess.Popen(
+                self._commands[name], env=self.env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a component and all its children."""
+        _signal(self._processes[name], signal.SIGKILL)
+        self._processes.pop(name).wait()
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        for process in self._processes.values():
+            _signal(process, signal.SIGTERM)
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
+            _signal(process, signal.SIGKILL)  # whatever children are left
+            process.wait()
+        self._processes.clear()
+
+    def check(self) -> None:
+        """Check that all still run.
+
+        :raises RuntimeError: one has ended by itself
+        """
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
+        if ended:
+            raise RuntimeError(f"{', '.join(ended)} ended by itself: see {self.home}/{ended[0]}.out")
+
+
+class Deployment(Processes):
+    """A whole Airflow 3; a context manager.
 
     :param home: AIRFLOW_HOME; holds the database and the logs
     :param dags: the DAG folder
@@ -54,12 +101,10 @@ class Deployment:
     """
 
     def __init__(self, home: Path, dags: Path, **settings: str) -> None:
-        self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.env = environment(home, dags, **(self._settings() | settings))
         self._http = httpx.Client(base_url=self.url, timeout=30)
+        super().__init__(home, environment(home, dags, **(self._settings() | settings)), COMPONENTS)
 
     def _settings(self) -> dict[str, str]:
         return {
@@ -96,29 +141,6 @@ class Deployment:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def start(self, name: str) -> None:
-        """Start one component; its output goes to ``<home>/<name>.out``."""
-        with (self.home / f"{name}.out").open("ab") as out:
-            self._processes[name] = subprocess.Popen(
-                COMPONENTS[name], env=self.env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-            )
-
-    def kill(self, name: str) -> None:
-        """SIGKILL a component and all its children."""
-        _signal(self._processes[name], signal.SIGKILL)
-        self._processes.pop(name).wait()
-
-    def stop(self) -> None:
-        """End everything that was started."""
-        for process in self._processes.values():
-            _signal(process, signal.SIGTERM)
-        for process in self._processes.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=20)
-            _signal(process, signal.SIGKILL)  # whatever children are left
-            process.wait()
-        self._processes.clear()
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run of a DAG once it has been read; the run's id."""
@@ -170,9 +192,7 @@ class Deployment:
 
         :raises RuntimeError: one has ended by itself
         """
-        ended = [name for name, process in self._processes.items() if process.poll() is not None]
-        if ended:
-            raise RuntimeError(f"{', '.join(ended)} ended by itself: see {self.home}/{ended[0]}.out")
+        self.check()
         try:
             health = self._http.get("/api/v2/monitor/health").json()
         except (httpx.HTTPError, ValueError):

@@ -10,6 +10,10 @@ import pytest
 
 from airflow_provider_sora.emulator import Clock, Emulator
 from dev.deployment import Deployment
+from dev.deployment_airflow2 import Airflow2Deployment
+
+DAGS = Path(__file__).parent / "dags"
+IS_AIRFLOW_2 = version("apache-airflow").startswith("2.")
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +35,23 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory, emulator: Emulator, running_emulator: Emulator
 ) -> Iterator[Deployment]:
     """API server, scheduler, DAG processor and triggerer."""
-    if version("apache-airflow").startswith("2."):
-        pytest.skip("the deployment is Airflow 3's")
+    if IS_AIRFLOW_2:
+        pytest.skip("Airflow 3 alone")
     home = tmp_path_factory.mktemp("deployment")
-    dags = Path(__file__).parent / "dags"
     connections = {
         "AIRFLOW_CONN_SORA_DEFAULT": emulator.connection(),
         "AIRFLOW_CONN_SORA_RUNNING": running_emulator.connection(),
     }
-    with Deployment(home, dags, **connections) as deployment:
+    with Deployment(home, DAGS, **connections) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def airflow2(tmp_path_factory: pytest.TempPathFactory, running_emulator: Emulator) -> Iterator[Airflow2Deployment]:
+    """Airflow 2's scheduler and triggerer."""
+    if not IS_AIRFLOW_2:
+        pytest.skip("Airflow 2 alone")
+    home = tmp_path_factory.mktemp("deployment")
+    connection = {"AIRFLOW_CONN_SORA_RUNNING": running_emulator.connection()}
+    with Airflow2Deployment(home, DAGS, **connection) as deployment:
         yield deployment

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -66,3 +69,33 @@ def test_a_store_that_does_not_list_uploads_is_written_to_all_the_same(
     monkeypatch.setattr(operator.s3_hook, "get_conn", lambda: client)
     operator.execute({})
     assert keys(s3) == ["x"]
+
+
+KILLED = """
+import os, signal, time
+from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
+
+def chunks(*_):
+    yield bytes.fromhex("00000020") + b"ftypisom" + bytes(24 * 2**20)
+    while not open_uploads():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def open_uploads():
+    return operator.s3_hook.get_conn().list_multipart_uploads(Bucket="bucket").get("Uploads")
+
+SoraClient.read_content = chunks
+operator = SoraToS3Operator(task_id="m", video="video_1", s3_bucket="bucket", s3_key="x")
+operator.execute({})
+"""
+
+
+def test_a_sigkill_in_the_middle_of_an_upload_shows_nothing_and_the_next_try_leaves_no_upload_open(
+    video: dict[str, Any], s3: Any
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], timeout=60, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert (keys(s3), uploads(s3)) == ([], ["x"])
+    SoraToS3Operator(task_id="m", video=video, s3_bucket="bucket", s3_key="x").execute({})
+    assert (keys(s3), uploads(s3)) == (["x"], [])
