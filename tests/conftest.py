@@ -15,7 +15,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
-DAGS = (*(ROOT / "example_dags").glob("*.py"), ROOT / "tests" / "dags" / "every_operator.py")
+DAGS = [
+    *(ROOT / "example_dags").glob("*.py"),
+    *(ROOT / "tests" / "dags" / name for name in ("every_operator.py", "mapped.py")),
+]
 (HOME / "dags").mkdir()
 for file in DAGS:
     (HOME / "dags" / file.name).symlink_to(file)
