@@ -26,8 +26,7 @@ if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
             return RetryDecision.retry(timedelta(seconds=asked), f"the server asked to wait {asked:g} s")
 
 
-def with_retry_policy(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """An operator's arguments, with our retry policy where Airflow has such a thing and the user set none."""
-    if AIRFLOW_V_3_3_PLUS and kwargs.get("retry_policy") is None:
-        return {**kwargs, "retry_policy": SoraRetryPolicy()}
-    return kwargs
+def use_retry_policy(operator: Any) -> None:
+    """Give an operator our retry policy, where Airflow has such a thing and neither user nor DAG set one."""
+    if AIRFLOW_V_3_3_PLUS and operator.retry_policy is None:
+        operator.retry_policy = SoraRetryPolicy()

@@ -19,11 +19,13 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.api.errors import is_no_route
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import CreateVideo, ListVideos, Request, RetrieveVideo
 from airflow_provider_sora.exceptions import (
     SoraAmbiguousError,
     SoraAnswerError,
+    SoraConnectionError,
     SoraError,
     SoraNotFoundError,
     SoraServerError,
@@ -32,8 +34,10 @@ from airflow_provider_sora.exceptions import (
 
 OnAmbiguous = Literal["fail", "submit"]
 
-# Times on servers are whole seconds, and a clock is read before a request travels.
+# Times on servers are whole seconds, and a clock is read before a request travels. A later try may run on another
+# worker, whose clock is another one.
 _SLACK_SECONDS = 2.0
+_SLACK_BETWEEN_WORKERS_SECONDS = 60.0
 # A request that got no answer may still be on its way into the list: when to look, in seconds after the failure.
 _LOOKS_AFTER_FAILURE = (0.0, 2.0, 5.0)
 
@@ -61,11 +65,17 @@ class Fingerprint(BaseModel):
         if video.prompt is None or _digest(video.prompt) != self.prompt_sha256:
             return False
         pairs = ((video.model, self.model), (video.seconds, self.seconds), (video.size, self.size))
-        return all(shown is None or wanted is None or shown == wanted for shown, wanted in pairs)
+        return all(shown is None or wanted is None or _plain(shown) == _plain(wanted) for shown, wanted in pairs)
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.strip().encode()).hexdigest()
+
+
+def _plain(value: str) -> str:
+    """A value without what servers change in it: ``openai/m`` is ``m``, ``8.0`` is ``8``, ``64X64`` is ``64x64``."""
+    text = value.rpartition("/")[2].lower()
+    return text.removesuffix(".0")
 
 
 class Record(BaseModel):
@@ -105,6 +115,7 @@ class Attempt:
     :param store: None before Airflow 3.3
     :param key: names the job in the store, one for each step of a task
     :param since: unix seconds since when an earlier try without a record can have submitted; None: there was none
+    :param has_a_retry: another try is to come should this one fail
     :param reuse: take what a cleared try left
     :param claimed: the ids of jobs that belong to other tasks
     """
@@ -115,6 +126,7 @@ class Attempt:
     since: float | None = None
     reuse: bool = False
     on_ambiguous: OnAmbiguous = "fail"
+    has_a_retry: bool = False
     claimed: Callable[[], Collection[str]] = tuple
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -165,9 +177,8 @@ def _remember(attempt: Attempt, request: Request[Video], video_id: str | None) -
 
 
 def _take_up(client: SoraClient, video_id: str, attempt: Attempt) -> Video | None:
-    try:
-        video = client.send(RetrieveVideo(video_id=video_id))
-    except SoraNotFoundError:
+    video = _look(client, video_id, attempt)
+    if video is None:
         attempt.say("Video %s of an earlier try is gone from the server: making it anew", video_id)
         return None
     if _is_of_use(video, attempt.clock() + client.clock_offset_seconds):
@@ -177,9 +188,23 @@ def _take_up(client: SoraClient, video_id: str, attempt: Attempt) -> Video | Non
     return None
 
 
+def _look(client: SoraClient, video_id: str, attempt: Attempt) -> Video | None:
+    """A remembered job; None once the server has said several times, of this video and not of the path, that it is gone."""
+    for pause in (2.0, 5.0, 0.0):
+        try:
+            return client.send(RetrieveVideo(video_id=video_id))
+        except SoraNotFoundError as error:
+            if is_no_route(error.detail):
+                raise SoraConnectionError(
+                    f"{error}: the server is not itself; video {video_id} may still be there"
+                ) from error
+            attempt.sleep(pause)
+    return None
+
+
 def _is_of_use(video: Video, now: float) -> bool:
     if video.status is VideoStatus.COMPLETED:
-        return video.expires_at is None or video.expires_at > now
+        return not video.expires_at or video.expires_at > now
     return video.status.is_running
 
 
@@ -190,13 +215,13 @@ def _why_not(video: Video) -> str:
 def _submit(client: SoraClient, request: Request[Video], attempt: Attempt) -> Video:
     # A process that has outlived its worker cannot write this any more, and so does not come to the POST.
     intended_at = attempt.clock()
+    before = attempt.store.get(attempt.key) if attempt.store else None
     _remember(attempt, request, None)
     try:
         video = client.send(request)
     except SoraError as error:
         if not _may_have_been_accepted(error):
-            if attempt.store is not None:
-                attempt.store.delete(attempt.key)
+            _take_back(attempt, before)
             raise
         found = _find_after_failure(client, Fingerprint.of(request), intended_at, attempt)
         if found is None:
@@ -204,6 +229,15 @@ def _submit(client: SoraClient, request: Request[Video], attempt: Attempt) -> Vi
         video = found
     _remember(attempt, request, video.id)
     return video
+
+
+def _take_back(attempt: Attempt, before: Any) -> None:
+    if attempt.store is None:
+        return
+    if isinstance(before, dict):
+        attempt.store.set(attempt.key, before)
+    else:
+        attempt.store.delete(attempt.key)
 
 
 def _may_have_been_accepted(error: SoraError) -> bool:
@@ -230,7 +264,7 @@ def _find_after_failure(client: SoraClient, fingerprint: Fingerprint, since: flo
 def _find(client: SoraClient, fingerprint: Fingerprint, since: float, attempt: Attempt) -> Video | None:
     """The job of an earlier try that left no id; None where there is none, or where it is to be submitted anyway."""
     try:
-        candidates = _candidates(client, fingerprint, since, attempt)
+        candidates = _candidates(client, fingerprint, since - _SLACK_BETWEEN_WORKERS_SECONDS, attempt)
     except SoraError as error:
         if error.retryable and not isinstance(error, SoraAnswerError):
             raise  # a server that is down for a moment decides nothing

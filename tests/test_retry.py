@@ -8,7 +8,9 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
 from airflow_provider_sora.exceptions import SoraRateLimitError, SoraServerError
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
-from airflow_provider_sora.retry import with_retry_policy
+
+if AIRFLOW_V_3_3_PLUS:
+    from airflow_provider_sora.retry import SoraRetryPolicy
 
 pytestmark = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="Airflow has retry policies from 3.3 on")
 
@@ -29,6 +31,9 @@ def test_any_other_error_is_retried_as_the_task_says(error: BaseException) -> No
     assert decide(error).action.value == "default"
 
 
-def test_a_users_own_policy_stays() -> None:
-    policy = object()
-    assert with_retry_policy({"retry_policy": policy})["retry_policy"] is policy
+@pytest.mark.parametrize("way", ["argument", "default_args"])
+def test_a_users_own_policy_stays(way: str) -> None:
+    policy: Any = SoraRetryPolicy()
+    fields: Any = {"retry_policy": policy} if way == "argument" else {"default_args": {"retry_policy": policy}}
+    task: Any = SoraCreateVideoOperator(task_id="c", prompt="a", **fields)
+    assert task.retry_policy is policy

@@ -313,6 +313,58 @@ def test_a_server_that_is_down_for_a_moment_decides_nothing(world: World) -> Non
         submit_once(client, REQUEST, attempt(world, store))
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"model": "openai/wan"},
+        {"seconds": "4.0"},
+        {"seconds": 4},
+        {"size": "64X64"},
+        {"prompt": "a cat "},
+        {"model": None},
+    ],
+)
+def test_a_job_is_known_although_its_server_writes_it_otherwise(world: World, shown: dict[str, Any]) -> None:
+    world.add(**{**REQUEST.fields(), **shown})
+    assert submit(world, attempt(world, since=world.now - 10)).id == "video_0"
+
+
+def test_a_worker_whose_clock_is_behind_finds_the_job_too(world: World) -> None:
+    store = Store(world)
+    world.faults = {"post": "dies after"}
+    with pytest.raises(DiedError):
+        submit(world, attempt(world, store))
+    store.values["sora_video_0"]["intended_at"] += 30
+    assert submit(world, attempt(world, store)).id == "video_0"
+
+
+@pytest.mark.parametrize("body", [b"404 page not found", b"", b"<html>Not Found</html>"])
+def test_a_server_that_is_not_itself_does_not_make_a_video_gone(world: World, body: bytes) -> None:
+    store = Store(world)
+    first = submit(world, attempt(world, store))
+
+    def elsewhere(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, content=body)
+
+    with (
+        SoraClient(SoraConfig("http://server"), transport=httpx.MockTransport(elsewhere)) as client,
+        pytest.raises(exceptions.SoraConnectionError, match="may still be there"),
+    ):
+        submit_once(client, REQUEST, attempt(world, store))
+    assert submit(world, attempt(world, store)).id == first.id
+
+
+def test_a_refused_request_leaves_what_was_remembered(world: World) -> None:
+    store = Store(world)
+    submit(world, attempt(world, store))
+    before = dict(store.values)
+    world.jobs[0]["status"] = "failed"
+    world.faults = {"post": "refused"}
+    with pytest.raises(exceptions.SoraRateLimitError):
+        submit(world, attempt(world, store))
+    assert store.values == before
+
+
 def down(_: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("down")
 

@@ -20,7 +20,7 @@ from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Request
 from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Reply, Send, Sleep, Step, advance
 from airflow_provider_sora.api.wire import Wire, ssl_context
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -138,7 +138,7 @@ class SoraClient:
                     return self._wire.reply(body.response, next(body.chunks, b""))
                 case Sleep():
                     self._sleep(step.seconds)
-        except (httpx.RequestError, SoraConfigError) as error:
+        except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         return Reply(self._wire.clock())
 
@@ -262,7 +262,7 @@ class AsyncSoraClient:
                     return self._wire.reply(body.response, await anext(body.chunks, b""))
                 case Sleep():
                     await self._sleep(step.seconds)
-        except (httpx.RequestError, SoraConfigError) as error:
+        except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         return Reply(self._wire.clock())
 

@@ -53,6 +53,15 @@ class SoraConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
+        object.__setattr__(self, "api_key", (self.api_key or "").strip() or None)
+        for what, value in (
+            ("the API key", self.api_key),
+            *((f"header {name}", v) for name, v in self.headers.items()),
+        ):
+            if value and not (value.isascii() and value.isprintable()):
+                raise SoraConfigError(
+                    f"{what} has characters that no HTTP header can hold; it has to be printable ASCII"
+                )
         for name, choices in (("auth", AuthScheme), ("encoding", Encoding), ("seconds_as", SecondsAs)):
             if getattr(self, name) not in get_args(choices):
                 allowed = ", ".join(get_args(choices))
@@ -91,7 +100,10 @@ def normalize_base_url(text: str) -> str:
         raise SoraConfigError(NO_HOST)
     if "://" not in text:
         text = f"https://{text}"
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise SoraConfigError(f"{text!r} is no base URL: it cannot be read as a URL") from None
     try:
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:

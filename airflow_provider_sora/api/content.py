@@ -19,6 +19,7 @@ from airflow_provider_sora.api.requests import DownloadContent, RetrieveVideo, V
 from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Read, Reply, Sleep
 from airflow_provider_sora.exceptions import (
     SoraConfigError,
+    SoraConnectionError,
     SoraContentError,
     SoraContentExpiredError,
     SoraContentNotReadyError,
@@ -130,7 +131,7 @@ def _locate(request: DownloadContent) -> Flow[tuple[Reply, bytes]]:
     if reply.status_code == 400 and request.variant == "video":
         url = yield from _own_url(request)
         if url is not None:
-            reply, chunk = yield from _open(request, OpenUrl(url))
+            reply, chunk = yield from _open(request, OpenUrl(url, trusted=True))
             if reply.status_code == 200:
                 return reply, chunk
     raise _refusal(request, reply, chunk)
@@ -143,7 +144,8 @@ def _own_url(request: DownloadContent) -> Flow[str | None]:
     except SoraError:
         return None
     extra = video.model_extra or {}
-    urls = [extra.get("url"), *(extra.get("urls") or ())]
+    several = extra.get("urls")
+    urls = [extra.get("url"), *(several if isinstance(several, list) else ())]
     return next((url for url in urls if isinstance(url, str) and url.startswith("http")), None)
 
 
@@ -158,7 +160,7 @@ def _open(request: DownloadContent, step: Open | OpenUrl) -> Flow[tuple[Reply, b
             if reply.status_code == 200 and _is_json(reply.headers, chunk):
                 raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
             return reply, chunk
-        step = OpenUrl(urljoin(reply.url, reply.headers["location"]))
+        step = OpenUrl(urljoin(reply.url, reply.headers["location"]), trusted=True)
     raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
 
 
@@ -207,6 +209,8 @@ def fetch(url: str) -> Flow[bytes]:
             raise connection_error(f"GET {shown(named)}", error, paid=False) from error
         if reply.status_code == 200:
             return bytes(content)
+        if reply.status_code == 429 or reply.status_code >= 500:
+            raise SoraConnectionError(f"{shown(named)} answered HTTP {reply.status_code}")
         if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
             break
         url = urljoin(url, reply.headers["location"])

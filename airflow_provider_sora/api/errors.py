@@ -40,7 +40,14 @@ _BY_STATUS: dict[int, type[SoraStatusError]] = {
 }
 
 # Failures that never reached the server: sending again cannot pay twice.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
 
 # What frameworks and gateways say of a path that is not there.
 _NO_ROUTE = frozenset({"", "not found", "404 not found", "404 page not found", "resource not found"})
@@ -70,7 +77,7 @@ def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
     code, detail = read_error(reply.body)
     default = SoraServerError if reply.status_code >= 500 else SoraBadRequestError
     kind = _BY_STATUS.get(reply.status_code, default)
-    if kind is SoraNotFoundError and request.instead and request.method != "DELETE" and _is_no_route(detail):
+    if kind is SoraNotFoundError and request.instead and request.method != "DELETE" and is_no_route(detail):
         kind = SoraUnsupportedError
     if kind is SoraUnsupportedError:
         server = reply.url.partition("/videos")[0]
@@ -79,7 +86,7 @@ def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
     return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait)
 
 
-def _is_no_route(detail: str) -> bool:
+def is_no_route(detail: str) -> bool:
     """Whether a 404 is about the path: frameworks say no more than "Not Found", or answer a page."""
     words = detail.strip().lower().rstrip(".")
     return words in _NO_ROUTE or words.startswith(("<", "invalid url"))
@@ -102,7 +109,8 @@ def read_error(body: bytes) -> tuple[str | None, str]:
 def _field_error(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
-    where = ".".join(str(part) for part in item.get("loc", ()))
+    loc = item.get("loc") or ()
+    where = loc if isinstance(loc, str) else ".".join(str(part) for part in loc)
     return f"{where}: {item.get('msg', item)}" if where else str(item.get("msg", item))
 
 

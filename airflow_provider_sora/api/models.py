@@ -7,7 +7,7 @@ them to null or "", and use types and statuses of their own: what can be underst
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -68,7 +68,8 @@ def _number(value: object) -> float | None:
 def _unix_seconds(value: object) -> int | None:
     if isinstance(value, str) and "-" in value:
         try:
-            return int(datetime.fromisoformat(value).timestamp())
+            moment = datetime.fromisoformat(value)
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
         except ValueError:
             return None
     number = _number(value)

@@ -33,9 +33,13 @@ class Open:
 
 @dataclass(frozen=True)
 class OpenUrl:
-    """Get what a server named by its URL, on whatever host: without the key, and from public addresses only."""
+    """Get what somebody named by its URL, on whatever host: without the key, and from public addresses only.
+
+    :param trusted: the server itself named it, so that the key may go along where it is on the same server
+    """
 
     url: str
+    trusted: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,11 @@ def _upload(content: bytes, name: str, kind: str, wanted: str) -> Upload:
 def _fitted(upload: Upload, size: tuple[int, int], fit: Fit | None) -> Upload:
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(upload.content)) as opened:
+    try:
+        opened = Image.open(io.BytesIO(upload.content))
+    except OSError as error:
+        raise SoraConfigError(f"{upload.filename!r} cannot be read as a picture: {error}") from None
+    with opened:
         if opened.size == size:
             return upload
         if fit is None:

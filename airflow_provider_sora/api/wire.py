@@ -13,6 +13,7 @@ from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.errors import date_seconds
 from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
+from airflow_provider_sora.exceptions import SoraConfigError
 
 # A body compressed on the way would have another length than the file.
 _CONTENT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
@@ -22,7 +23,10 @@ def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
     """What httpx is to check certificates with. Reading the CA bundle takes about 0.1 s: not on an event loop."""
     if config.verify is False:
         return False
-    return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
+    try:
+        return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
+    except OSError as error:
+        raise SoraConfigError(f"verify is {config.verify!r}, which is no CA bundle: {error}") from None
 
 
 class Wire:
@@ -46,7 +50,7 @@ class Wire:
 
     def foreign_request(self, step: OpenUrl) -> httpx.Request:
         """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
-        if foreign.is_same_server(step.url, self.config.base_url):
+        if step.trusted and foreign.is_same_server(step.url, self.config.base_url):
             headers = self.config.all_headers() | _CONTENT_HEADERS
             return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
         target = foreign.locate(step.url, allow_private=self.config.allow_private_urls)

@@ -49,11 +49,15 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
 
 def _host(connection: Connection) -> str:
     host = connection.host or ""
-    if not host or "://" in host:
+    if not host:
         return host
-    scheme = connection.schema or "https"
-    address, slash, path = host.partition("/")
-    port = f":{connection.port}" if connection.port else ""
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    scheme, _, rest = host.partition("://")
+    address, slash, path = rest.partition("/")
+    # Airflow takes the port out of a connection's URI; one that stands in the host is not to be doubled.
+    has_port = address.rpartition("]")[2].rpartition(":")[1]
+    port = f":{connection.port}" if connection.port and not has_port else ""
     return f"{scheme}://{address}{port}{slash}{path}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -107,7 +107,7 @@ class SoraHook(BaseHook):
             seconds=seconds,
             size=size,
             input_reference=reference,
-            characters=None if characters is None else [_character(item) for item in characters],
+            characters=_characters(characters),
             **fields,
         )
 
@@ -310,6 +310,12 @@ def build(request_type: type[RequestT], **fields: Any) -> RequestT:
             f"{'.'.join(map(str, e['loc']))} is {str(e['input'])[:80]!r}: {e['msg']}" for e in error.errors()
         )
         raise SoraConfigError(f"{request_type.__name__}: {wrong}") from None
+
+
+def _characters(given: Any) -> list[dict[str, str]] | None:
+    if given is None:
+        return None
+    return [_character(item) for item in ([given] if isinstance(given, str | Mapping) else given)]
 
 
 def _character(item: Any) -> dict[str, str]:

@@ -29,15 +29,17 @@ def attempt_of(
         return Attempt(reuse=reuse, on_ambiguous=on_ambiguous, say=say)
     store: Any = context.get("task_state_store")
     generation = int(ti.max_tries or 0)
-    is_retry = int(ti.try_number or 1) > generation - retries + 1
+    try_number = int(ti.try_number or 1)
+    is_later, is_retry = try_number > 1, try_number > generation - retries + 1
     return Attempt(
         store=store,
         key=f"sora_video_{step}",
         generation=generation,
-        since=_run_start(context) if store is None and (is_retry or reuse) else None,
+        since=_run_start(context) if (store is None and is_retry) or (reuse and is_later) else None,
         reuse=reuse,
         on_ambiguous=on_ambiguous,
         claimed=lambda: _claimed(ti, step),
+        has_a_retry=try_number <= generation,
         say=say,
     )
 
@@ -53,9 +55,13 @@ def _claim_key(step: int) -> str:
     return f"sora_video_{step}"
 
 
-def _claimed(ti: Any, step: int) -> Collection[str]:
-    found = ti.xcom_pull(task_ids=ti.task_id, key=_claim_key(step))
-    return {found} if isinstance(found, str) else {value for value in found or () if isinstance(value, str)}
+def _claimed(ti: Any, last_step: int) -> Collection[str]:
+    """Jobs of this step and those before, of this task and its mapped siblings."""
+    claimed: set[str] = set()
+    for step in range(last_step + 1):
+        found = ti.xcom_pull(task_ids=ti.task_id, key=_claim_key(step))
+        claimed |= {found} if isinstance(found, str) else {value for value in found or () if isinstance(value, str)}
+    return claimed
 
 
 def _run_start(context: Context) -> float | None:

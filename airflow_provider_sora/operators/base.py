@@ -19,7 +19,7 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.attempts import attempt_of, claim
-from airflow_provider_sora.retry import with_retry_policy
+from airflow_provider_sora.retry import use_retry_policy
 from airflow_provider_sora.submission import OnAmbiguous, submit_once
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
@@ -58,6 +58,7 @@ class SoraJobOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("sora_conn_id", "parameters")
     _running: str | None = None
+    _has_a_retry = False
     template_fields_renderers = {"prompt": "md", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
     ui_color = "#e8e0f7"
 
@@ -75,7 +76,8 @@ class SoraJobOperator(BaseOperator):
         cancel_on_kill: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
+        super().__init__(**kwargs)
+        use_retry_policy(self)
         if on_ambiguous not in get_args(OnAmbiguous):
             raise SoraConfigError(
                 f"on_ambiguous is {on_ambiguous!r}; it has to be one of {', '.join(get_args(OnAmbiguous))}"
@@ -138,14 +140,22 @@ class SoraJobOperator(BaseOperator):
             on_ambiguous=self.on_ambiguous,
             say=self.log.info,
         )
+        self._has_a_retry = attempt.has_a_retry
         video = submit_once(hook.get_conn(), self.build_request(hook, step, source), attempt)
         claim(context, step, video.id)
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         return video
 
     def on_kill(self) -> None:
-        """Delete the job that a killed task was waiting for: best effort, and in bounded time."""
+        """Delete the job that a killed task was waiting for: best effort, in bounded time.
+
+        Airflow does not say who killed: a user, or the end of a pod or a worker. Where another try is to come, the job
+        is left for it; deleting it would make that try pay again.
+        """
         if self._running is None or not self.cancel_on_kill:
+            return
+        if self._has_a_retry:
+            self.log.info("Killed: video %s is left running for the next try", self._running)
             return
         with SoraHook(self.sora_conn_id) as hook:
             self.log.info("Killed: %s", hook.cancel_video(self._running))
@@ -185,7 +195,7 @@ class SoraJobOperator(BaseOperator):
 
     def _further_fields(self, *named: str) -> dict[str, Any]:
         fields = self.parameters or {}
-        clash = sorted(set(fields) & set(named))
+        clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id", "request_type"})
         if clash:
             raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
         return fields

@@ -178,7 +178,9 @@ class SoraRemixVideoOperator(SoraJobOperator):
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The remix call."""
-        return hook.remix_video.request(hook, self.video, self.prompt, **self._further_fields("video_id", "prompt"))
+        return hook.remix_video.request(
+            hook, self.video, self.prompt, **self._further_fields("video", "video_id", "prompt")
+        )
 
 
 class SoraCreateCharacterOperator(BaseOperator):

@@ -103,7 +103,7 @@ class SoraTransferOperator(BaseOperator):
 
 
 def _check_expiry(video: VideoManifest) -> None:
-    if video.expires_at is not None and video.expires_at <= time.time():
+    if video.expires_at and video.expires_at <= time.time():
         raise SoraContentExpiredError(
             f"the content of video {video.id} expired at {video.expires_at} (unix seconds): it is no longer kept"
         )

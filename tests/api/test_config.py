@@ -37,7 +37,15 @@ def test_without_a_host_the_error_says_what_to_set_and_why_there_is_no_default(g
 
 @pytest.mark.parametrize(
     "given",
-    ["ftp://host", "https://", "https://user:pass@host", "https://host?x=1", "https://host#x", "http://host:99999"],
+    [
+        "ftp://host",
+        "https://",
+        "https://user:pass@host",
+        "https://host?x=1",
+        "https://host#x",
+        "http://host:99999",
+        "http://[::1",
+    ],
 )
 def test_what_is_no_base_url_is_refused(given: str) -> None:
     with pytest.raises(SoraConfigError, match="no base URL") as caught:
@@ -53,6 +61,17 @@ def test_the_key_is_sent_as_the_scheme_says(auth: Any, header: tuple[str, str] |
     headers = SoraConfig("https://host", api_key="k", auth=auth).all_headers()
     found = {name: headers[name] for name in ("Authorization", "api-key") if name in headers}
     assert found == ({header[0]: header[1]} if header else {})
+
+
+@pytest.mark.parametrize("fields", [{"api_key": "k\u2026y"}, {"api_key": "a\nb"}, {"headers": {"X": "secret\n"}}])
+def test_what_no_header_can_hold_is_refused_without_being_shown(fields: Any) -> None:
+    with pytest.raises(SoraConfigError, match="has to be printable ASCII") as caught:
+        SoraConfig("https://host", **fields)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_key_loses_the_line_end_of_its_file() -> None:
+    assert SoraConfig("https://host", api_key="key \n").api_key == "key"
 
 
 def test_without_a_key_no_scheme_sends_one() -> None:
@@ -94,5 +113,5 @@ def test_certificates_are_checked_unless_told_otherwise_also_behind_a_plain_http
     context = ssl_context(SoraConfig("http://host"))
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode is ssl.CERT_REQUIRED
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(SoraConfigError, match="which is no CA bundle"):
         ssl_context(SoraConfig("https://host", verify=str(tmp_path / "missing.pem")))

@@ -143,7 +143,8 @@ def test_a_refusal_stands_where_the_video_itself_cannot_be_seen(server: Server) 
         read(server)
 
 
-def test_a_refusal_stands_where_the_video_names_no_other_place(server: Server) -> None:
-    server.will(answer({"error": "no"}, 400), answer(job("completed", "v", urls=[None, "file:///etc/passwd"])))
+@pytest.mark.parametrize("urls", [[None, "file:///etc/passwd"], 5, None])
+def test_a_refusal_stands_where_the_video_names_no_other_place(server: Server, urls: Any) -> None:
+    server.will(answer({"error": "no"}, 400), answer(job("completed", "v", urls=urls)))
     with pytest.raises(exceptions.SoraBadRequestError, match="400: no"):
         read(server)

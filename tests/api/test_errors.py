@@ -54,6 +54,11 @@ def test_the_servers_words_are_found_in_every_shape(body: Any, code: str | None,
     assert read_error(json.dumps(body).encode()) == (code, message)
 
 
+@pytest.mark.parametrize(("loc", "where"), [(None, ""), ("body", "body: "), (["body", 0], "body.0: ")])
+def test_where_a_field_error_is_may_be_anything(loc: Any, where: str) -> None:
+    assert read_error(json.dumps({"detail": [{"loc": loc, "msg": "bad"}]}).encode()) == (None, f"{where}bad")
+
+
 @pytest.mark.parametrize(("body", "message"), [(b"Bad Gateway", "Bad Gateway"), (b"", "")])
 def test_a_body_that_is_not_json_is_quoted(body: bytes, message: str) -> None:
     assert read_error(body) == (None, message)
@@ -143,7 +148,10 @@ def test_retry_after_is_read_as_seconds_milliseconds_or_date(headers: dict[str, 
     assert retry_after_seconds(headers, NOW) == seconds
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ConnectTimeout(""), httpx.PoolTimeout("")])
+@pytest.mark.parametrize(
+    "error",
+    [httpx.ConnectError("refused"), httpx.ConnectTimeout(""), httpx.PoolTimeout(""), httpx.LocalProtocolError("")],
+)
 def test_a_paid_call_that_was_never_sent_is_not_ambiguous(error: httpx.RequestError) -> None:
     assert type(connection_error("POST /videos", error, paid=True)) is exceptions.SoraConnectionError
 

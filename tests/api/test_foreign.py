@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora.api.foreign import is_same_server, locate, shown
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,11 @@ from airflow_provider_sora.exceptions import SoraConfigError
         "http://0.0.0.0/x",
         "http://[::ffff:127.0.0.1]/x",
         "http://2130706433/x",
+        "http://[64:ff9b::a9fe:a9fe]/x",
+        "http://[2002:7f00:1::]/x",
+        "http://[::127.0.0.1]/x",
+        "http://224.0.0.1/x",
+        "http://[ff02::1]/x",
     ],
 )
 def test_addresses_that_only_this_machine_reaches_are_refused(url: str) -> None:
@@ -48,6 +53,12 @@ def test_private_addresses_can_be_allowed() -> None:
     assert str(locate("http://10.0.0.1/x", allow_private=True).url) == "http://10.0.0.1/x"
 
 
+def test_what_is_no_url_is_refused_and_on_no_server() -> None:
+    with pytest.raises(SoraConfigError, match="cannot be read as one"):
+        locate("http://host\x00/", allow_private=True)
+    assert not is_same_server("http://host\x00/", "https://host/v1")
+
+
 @pytest.mark.parametrize("url", ["ftp://host/x", "file:///etc/passwd", "https:///x"])
 def test_only_http_is_fetched(url: str) -> None:
     with pytest.raises(SoraConfigError, match="it has to be http"):
@@ -59,7 +70,7 @@ def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("Name or service not known")
 
     monkeypatch.setattr("socket.getaddrinfo", fail)
-    with pytest.raises(SoraConfigError, match="its host is unknown"):
+    with pytest.raises(SoraConnectionError, match="its host is unknown"):
         locate("https://nowhere.invalid/x", allow_private=False)
 
 

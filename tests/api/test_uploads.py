@@ -52,3 +52,8 @@ def test_a_picture_is_resized_when_that_is_asked_for(fit: Any, corner: tuple[int
         pixel = made.convert("RGB").getpixel((0, 0))
     assert isinstance(pixel, tuple)
     assert all(abs(one - other) < 30 for one, other in zip(pixel, corner, strict=True))
+
+
+def test_a_broken_picture_is_named() -> None:
+    with pytest.raises(SoraConfigError, match=r"'a\.jpg' cannot be read as a picture"):
+        picture(b"\xff\xd8\xff broken", "a", size="32x32")

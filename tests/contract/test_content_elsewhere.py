@@ -209,3 +209,24 @@ def test_a_picture_beyond_the_limit_is_not_read_to_its_end(
         pytest.raises(exceptions.SoraConfigError, match="larger than the API's limit of 10 bytes"),
     ):
         hook.create_video("a cat", input_reference=f"{elsewhere.url}/big.png")
+
+
+def test_a_picture_on_the_videos_own_server_is_asked_for_without_the_key_too(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator
+) -> None:
+    with (
+        connect(monkeypatch, emulator, allow_private_urls=True) as hook,
+        pytest.raises(exceptions.SoraConfigError, match="answered HTTP 401 instead of a picture"),
+    ):
+        hook.create_video("a cat", input_reference=f"{emulator.base_url}/videos")
+
+
+def test_a_picture_whose_host_is_busy_may_be_there_later(
+    monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
+) -> None:
+    elsewhere.answers["/cat.png"] = (503, b"", {})
+    with (
+        connect(monkeypatch, emulator, allow_private_urls=True) as hook,
+        pytest.raises(exceptions.SoraConnectionError, match=r"/cat\.png answered HTTP 503"),
+    ):
+        hook.create_video("a cat", input_reference=f"{elsewhere.url}/cat.png")

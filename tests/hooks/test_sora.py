@@ -30,6 +30,9 @@ def config_of(**fields: Any) -> Any:
         ({"host": "https://host"}, "https://host/v1"),
         ({"host": "host"}, "https://host/v1"),
         ({"host": "host", "schema": "http", "port": 8000}, "http://host:8000/v1"),
+        ({"host": "http://gpu01", "port": 8000}, "http://gpu01:8000/v1"),
+        ({"host": "http://gpu01:9000/v1", "port": 8000}, "http://gpu01:9000/v1"),
+        ({"host": "http://[::1]", "port": 8000}, "http://[::1]:8000/v1"),
         ({"host": "host/team/v1", "port": 8000}, "https://host:8000/team/v1"),
     ],
 )

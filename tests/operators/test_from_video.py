@@ -95,6 +95,20 @@ def test_a_character_is_made_and_used(fast: Emulator, run: Run) -> None:
     assert job.fields["characters"] == [{"id": character["id"]}, {"id": "char_2"}]
 
 
+@pytest.mark.parametrize("characters", ["char_1", {"id": "char_1", "name": "Tom"}])
+def test_one_character_needs_no_list(fast: Emulator, characters: Any) -> None:
+    task = SoraCreateVideoOperator(prompt="Tom", size="64x64", characters=characters, deferrable=False, **QUICK)
+    job = fast.jobs.get(task.execute({})["id"])
+    assert job is not None
+    assert job.fields["characters"] == [{"id": "char_1"}]
+
+
+@pytest.mark.parametrize("name", ["fit", "storage_conn_id", "request_type"])
+def test_a_parameter_that_is_an_argument_is_refused(fast: Emulator, name: str) -> None:
+    with pytest.raises(AirflowFailException, match=f"parameters has {name}: pass it as an argument"):
+        SoraCreateVideoOperator(prompt="a", parameters={name: "x"}, deferrable=False, **QUICK).execute({})
+
+
 def test_a_character_is_not_made_from_an_id(fast: Emulator) -> None:
     with pytest.raises(AirflowFailException, match="made from a file, not from a video's id"):
         SoraCreateCharacterOperator(task_id="c", name="Tom", video="video_1").execute({})

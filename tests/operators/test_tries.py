@@ -34,17 +34,17 @@ class Ti:
     try_number: int = 1
     max_tries: int = 2
     task_id: str = "create"
-    claims: dict[int, str] = field(default_factory=dict)
+    claims: dict[Any, str] = field(default_factory=dict)
     map_index: int = 0
 
     def xcom_push(self, key: str, value: str) -> None:
         assert key.startswith("sora_video_")
-        self.claims[self.map_index] = value
+        self.claims[self.map_index if key == "sora_video_0" else key] = value
 
     def xcom_pull(self, task_ids: str, key: str) -> Any:
         assert task_ids == self.task_id
         assert key.startswith("sora_video_")
-        values = list(self.claims.values())
+        values = [self.claims[at] for at in self.claims if (key == "sora_video_0") == isinstance(at, int)]
         return values[0] if len(values) == 1 else values or None
 
 
@@ -135,13 +135,15 @@ def test_a_step_that_was_paid_for_is_not_paid_for_again(sora_emulator: Emulator)
     assert [job.prompt for job in sora_emulator.jobs.all() if job.kind == "extend"] == ["a", "b"]
 
 
-def killed_while_waiting(task: SoraCreateVideoOperator, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+def killed_while_waiting(
+    task: SoraCreateVideoOperator, monkeypatch: pytest.MonkeyPatch, error: BaseException, found: Any = None
+) -> None:
     def wait(*_: Any) -> Any:
         raise error
 
     monkeypatch.setattr(SoraHook, "wait_for_video", wait)
     with pytest.raises(type(error)):
-        task.execute({})
+        task.execute({} if found is None else found)
     task.on_kill()
 
 
@@ -153,6 +155,36 @@ def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
     task = create(wait_for_completion=True, cancel_on_kill=cancel)
     killed_while_waiting(task, monkeypatch, KeyboardInterrupt())
     assert len(sora_emulator.jobs.all()) == left
+
+
+def test_a_killed_task_with_another_try_to_come_leaves_its_job_for_that(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    left = []
+    for try_number in (1, 3):
+        task, store = create(wait_for_completion=True), Store()
+        killed_while_waiting(task, monkeypatch, KeyboardInterrupt(), context(Ti(try_number=try_number), store))
+        left.append(len(sora_emulator.jobs.all()))
+    assert left == [1, 1]  # the first is left; the second, of the last try, is deleted
+
+
+def test_a_job_of_the_step_before_is_not_adopted(sora_emulator: Emulator) -> None:
+    sora_emulator.jobs.speed = 1000
+    source = create(wait_for_completion=True, poll_interval=0.01).execute({})
+    options: dict[str, Any] = {
+        "video": source,
+        "prompt": ["on", "on"],
+        "seconds": 4,
+        "poll_interval": 0.01,
+        "retries": 2,
+    }
+    sora_emulator.faults.add(Fault("extend", "status", status=400, skip=1))
+    with pytest.raises(AirflowFailException):
+        SoraExtendVideoOperator(task_id="extend", deferrable=False, **options).execute(context(Ti(task_id="extend")))
+    task = SoraExtendVideoOperator(task_id="extend", deferrable=False, **options)
+    assert task.execute(context(Ti(task_id="extend", try_number=2)))["seconds"] == "9"
+    assert sum(job.kind == "extend" for job in sora_emulator.jobs.all()) == 2
 
 
 def test_an_execution_timeout_leaves_the_job_for_the_retry(
