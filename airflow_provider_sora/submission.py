@@ -189,7 +189,7 @@ def _take_up(client: SoraClient, video_id: str, attempt: Attempt) -> Video | Non
 
 
 def _look(client: SoraClient, video_id: str, attempt: Attempt) -> Video | None:
-    """A remembered job; None once the server has said several times, of the video and not of the path, that it is gone."""
+    """A remembered job; None once the server has said several times, of the video itself, that it is gone."""
     for pause in (2.0, 5.0, 0.0):
         try:
             return client.send(RetrieveVideo(video_id=video_id))
