@@ -50,7 +50,8 @@ class SoraJobOperator(BaseOperator):
     :param on_ambiguous: where an earlier try may have submitted and nothing tells whether it did: ``fail``, naming the
         candidates, or ``submit``, which may pay twice
     :param reuse_on_clear: take up what a cleared task had made, instead of making a new video
-    :param cancel_on_kill: delete the job on the server when the task is killed, cleared or marked
+    :param cancel_on_kill: delete the job on the server when a user clears or marks the deferred task (Airflow 3.3 and
+        later), or when the last try is killed in a worker; a job with another try to come is left for that
     :returns: the manifest of the last video
     :raises SoraVideoFailedError: the server could not make the video
     :raises SoraWaitError: waiting ended before the job did
