@@ -6,6 +6,7 @@
 #   make interop               tests against the official client and the LiteLLM proxy
 #   make check                 lint, format, types      make format                write the formatting
 #   make ui                    Airflow's UI with the examples and the emulator
+#   make benchmark-transfer    moving videos to S3, compared with curl | aws     make benchmark-transfer ARGS=--quick
 
 AIRFLOW ?= 3.3.2
 PYTHON ?= python3
@@ -27,7 +28,7 @@ export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
 # Without compiled files every airflow command costs seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-system interop check format ui setup constraints clean
+.PHONY: demo test test-system interop check format ui benchmark-transfer setup constraints clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -62,6 +63,9 @@ format: setup
 ui: setup
 	$(BIN)/python -m dev.ui
 
+benchmark-transfer: setup $(BUILD)/awscli/.done
+	@AWS_CLI=$(BUILD)/awscli/bin/aws $(BIN)/python -m benchmarks.transfer $(ARGS)
+
 setup: $(VENV)/.done
 
 $(VENV)/.done: pyproject.toml $(CONSTRAINTS) | $(UV) $(TMPDIR)
@@ -76,6 +80,12 @@ $(BUILD)/litellm/.done: constraints/litellm.txt | $(UV) $(TMPDIR)
 	test -x $(BUILD)/litellm/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BUILD)/litellm
 	$(UV) pip install --quiet --compile-bytecode --python $(BUILD)/litellm/bin/python \
 	  --constraint constraints/litellm.txt "litellm[proxy]"
+	touch $@
+
+# Only what is compared with: Airflow's own botocore is not the one it needs.
+$(BUILD)/awscli/.done: constraints/awscli.txt | $(UV) $(TMPDIR)
+	test -x $(BUILD)/awscli/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BUILD)/awscli
+	$(UV) pip install --quiet --compile-bytecode --python $(BUILD)/awscli/bin/python --constraint constraints/awscli.txt awscli
 	touch $@
 
 $(CONSTRAINTS):

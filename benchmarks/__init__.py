@@ -1,0 +1,1 @@
+"""What moving a video costs, measured on loopback: `make benchmark-transfer`."""

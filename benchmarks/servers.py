@@ -1,0 +1,58 @@
+"""The servers of a run, each a process of its own: ``python -m benchmarks.servers video|sink|moto [--rate BYTES]``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from benchmarks.s3_sink import S3Sink
+from benchmarks.settings import ROOT
+from benchmarks.video_server import VideoServer
+from benchmarks.wire import Line, announce, end_with_parent, serve
+
+
+@contextmanager
+def started(kind: str, env: Mapping[str, str], rate: float = 0) -> Iterator[int]:
+    """The port of a server that lives as long as the context."""
+    command = [sys.executable, "-m", "benchmarks.servers", kind, "--rate", str(rate)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - it was asked for
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("video", "sink", "moto"))
+    parser.add_argument("--rate", type=float, default=0, help="bytes in a second; 0: as fast as it goes")
+    given = parser.parse_args()
+    if given.kind == "moto":
+        _serve_moto()
+    server = VideoServer() if given.kind == "video" else S3Sink()
+    serve(server.handle, Line(given.rate))
+
+
+def _serve_moto() -> None:
+    """Moto keeps all bytes and checks them, as a store does; slower than any."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    end_with_parent()
+    announce(server.get_host_and_port()[1])
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
