@@ -18,9 +18,11 @@ SoraError
 │   └── SoraVideoRefusedError     ... because of what was asked: moderation, an invalid value
 ├── SoraWaitError             waiting ended before the job did; the job was left running on the server
 │   └── SoraWaitTimeoutError      ... because the deadline passed
-└── SoraContentError          what was downloaded is not the video that was asked for
-    ├── SoraContentNotReadyError  ... because the job has not ended
-    └── SoraContentExpiredError   ... because the server no longer keeps it
+├── SoraContentError          what was downloaded is not the video that was asked for
+│   ├── SoraContentNotReadyError  ... because the job has not ended
+│   └── SoraContentExpiredError   ... because the server no longer keeps it
+├── SoraTargetExistsError     something else lies where a file was to go; nothing was written
+└── SoraTransferError         some files of several were not moved; the others were
 
 `retryable` says whether the same call, made later, can succeed. Nothing here knows Airflow: operators turn what is not
 retryable into `AirflowFailException`.
@@ -185,3 +187,22 @@ class SoraContentExpiredError(SoraContentError):
     """The server no longer keeps the content of this video."""
 
     retryable = False
+
+
+class SoraTargetExistsError(SoraError):
+    """Something lies where a file was to go, and is not to be replaced; nothing was written."""
+
+
+class SoraTransferError(SoraError):
+    """Some files of several were not moved; the others are where they belong.
+
+    :param failures: for each file that was not moved its name and why
+    :param moved: how many were
+    """
+
+    def __init__(self, failures: list[tuple[str, Exception]], moved: int) -> None:
+        lines = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failures)
+        super().__init__(f"{len(failures)} of {len(failures) + moved} files were not moved: {lines}")
+        self.failures = failures
+        self.moved = moved
+        self.retryable = any(getattr(error, "retryable", True) for _, error in failures)

@@ -95,6 +95,7 @@ def get_provider_info() -> dict[str, Any]:
             }
             for target, module in (
                 ("Amazon Simple Storage Service (S3)", "sora_to_s3"),
+                ("Google Cloud Storage (GCS)", "sora_to_gcs"),
                 ("Common IO", "sora_to_object_storage"),
                 ("Local", "sora_to_local"),
             )

@@ -13,6 +13,7 @@ _NAMES = {
     "boto3": "`requests` into boto3 `upload_fileobj`",
     "http_to_s3": "`HttpToS3Operator`",
     "ours": "`SoraToS3Operator`",
+    "ours_bare": "the same without Airflow",
 }
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 BUCKET = "bucket"
 TOKEN = "benchmark"  # noqa: S105 - no server of ours looks at it
+
+log = logging.getLogger(__name__)
 
 Move = Callable[[str, str], None]  # of a video's id and a key
 
@@ -21,6 +26,28 @@ def ours() -> Move:
 
     def move(video: str, key: str) -> None:
         operator(task_id="move", video=video, s3_bucket=BUCKET, s3_key=key).execute({})
+
+    return move
+
+
+def ours_bare() -> Move:
+    """What the operator does, without Airflow around it: its start is no part of moving a video."""
+    boto3: Any = import_module("boto3")
+    config: Any = import_module("airflow_provider_sora.api.config")
+    client: Any = import_module("airflow_provider_sora.api.client")
+    requests: Any = import_module("airflow_provider_sora.api.requests")
+    pipeline: Any = import_module("airflow_provider_sora.transfers.pipeline")
+    store: Any = import_module("airflow_provider_sora.transfers.s3_store")
+    stream: Any = import_module("airflow_provider_sora.transfers.stream")
+    progress: Any = import_module("airflow_provider_sora.transfers.progress")
+    bucket = store.S3Store(boto3.client("s3", endpoint_url=os.environ["BENCHMARK_STORE"]), BUCKET, {}, {}, workers=4)
+    videos = client.SoraClient(config.SoraConfig(f"{os.environ['BENCHMARK_VIDEOS']}/v1", api_key=TOKEN))
+
+    def move(video: str, key: str) -> None:
+        read = partial(videos.read_content, requests.DownloadContent(video_id=video))
+        target = pipeline.Target(key, video, "video", "video/mp4", only_new=False)
+        with stream.ContentStream(read, progress.Progress(video, log), threading.Event()) as content:
+            pipeline.move(content, bucket, target, pipeline.Parts(5, 8 << 20))
 
     return move
 
@@ -55,4 +82,9 @@ def boto3_upload() -> Move:
     return move
 
 
-WAYS: dict[str, Callable[[], Move]] = {"boto3": boto3_upload, "http_to_s3": http_to_s3, "ours": ours}
+WAYS: dict[str, Callable[[], Move]] = {
+    "boto3": boto3_upload,
+    "http_to_s3": http_to_s3,
+    "ours": ours,
+    "ours_bare": ours_bare,
+}

@@ -38,7 +38,7 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
-pytest_plugins = ["tests.transfers.stores"]
+pytest_plugins = ["tests.transfers.stores", "tests.transfers.targets"]
 
 
 @pytest.fixture(scope="session")

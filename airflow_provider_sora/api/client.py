@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import httpx
 
-from airflow_provider_sora.api import content, flows
+from airflow_provider_sora.api import content, flows, opening
+from airflow_provider_sora.api.body import AsyncBody, Body
 from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content import Content, OnOpen
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
 from airflow_provider_sora.api.flows import Jitter, OnChange
 from airflow_provider_sora.api.models import Video
@@ -26,7 +27,7 @@ AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
 
 
-def _ignore(_: Video) -> None:
+def _ignore(_: object) -> None:
     """Nobody asked to be told."""
 
 
@@ -76,19 +77,20 @@ class SoraClient:
         while pages.next is not None:
             yield from pages.take(self.send(pages.next))
 
-    def read_content(self, request: DownloadContent) -> Generator[bytes, None, Content]:
+    def read_content(self, request: DownloadContent, on_open: OnOpen = _ignore) -> Generator[bytes, None, Content]:
         """The bytes of a video as they come; what was read is the generator's return value, once it has been checked.
 
+        :param on_open: told the size in bytes, where the server says it, before the first bytes come
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
-        return self._drive(content.read(request, self._policy, self._jitter))
+        return self._drive(content.read(request, self._policy, self._jitter, on_open))
 
     def fetch(self, url: str) -> bytes:
         """What a URL holds, on whatever host, without the key.
 
         :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
         """
-        return self._run(content.fetch(url))
+        return self._run(opening.fetch(url))
 
     def close(self) -> None:
         """Close the connections."""
@@ -109,7 +111,7 @@ class SoraClient:
                 return stop.value  # type: ignore[no-any-return]
 
     def _drive(self, flow: Flow[ResultT]) -> Generator[bytes, None, ResultT]:
-        body = _SyncBody()
+        body = Body()
         outcome: Outcome | None = None
         try:
             while True:
@@ -122,40 +124,27 @@ class SoraClient:
         finally:
             body.close()
 
-    def _perform(self, step: Step, body: _SyncBody) -> Outcome:
+    def _perform(self, step: Step, body: Body) -> Outcome:
         try:
             match step:
                 case Send():
                     response = self._http.send(self._wire.request(step))
                     return self._wire.reply(response, response.content)
                 case Open():
+                    body.close()  # a server may have room for one connection only
                     body.open(self._http.send(self._wire.request(step), stream=True))
                     return self._wire.reply(body.response, b"")
                 case OpenUrl():
+                    body.close()
                     body.open(self._http.send(self._wire.foreign_request(step), stream=True))
                     return self._wire.reply(body.response, b"", step.url)
                 case Read():
-                    return self._wire.reply(body.response, next(body.chunks, b""))
+                    return self._wire.chunk(body.response, body.read())
                 case Sleep():
                     self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         return Reply(self._wire.clock())
-
-
-class _SyncBody:
-    """The body being read, if any."""
-
-    response: httpx.Response
-    chunks: Iterator[bytes] = iter(())
-
-    def open(self, response: httpx.Response) -> None:
-        self.close()
-        self.response, self.chunks = response, response.iter_raw()
-
-    def close(self) -> None:
-        if hasattr(self, "response"):
-            self.response.close()
 
 
 class AsyncSoraClient:
@@ -212,7 +201,7 @@ class AsyncSoraClient:
 
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
-        return self._drive(content.read(request, self._policy, self._jitter), [])
+        return self._drive(content.read(request, self._policy, self._jitter, _ignore), [])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -230,7 +219,7 @@ class AsyncSoraClient:
         return results[0]
 
     async def _drive(self, flow: Flow[ResultT], results: list[ResultT]) -> AsyncGenerator[bytes, None]:
-        body = _AsyncBody()
+        body = AsyncBody()
         outcome: Outcome | None = None
         try:
             while True:
@@ -245,38 +234,25 @@ class AsyncSoraClient:
         finally:
             await body.close()
 
-    async def _perform(self, step: Step, body: _AsyncBody) -> Outcome:
+    async def _perform(self, step: Step, body: AsyncBody) -> Outcome:
         try:
             match step:
                 case Send():
                     response = await self._http.send(self._wire.request(step))
                     return self._wire.reply(response, response.content)
                 case Open():
+                    await body.close()
                     await body.open(await self._http.send(self._wire.request(step), stream=True))
                     return self._wire.reply(body.response, b"")
                 case OpenUrl():
+                    await body.close()
                     request = await asyncio.to_thread(self._wire.foreign_request, step)
                     await body.open(await self._http.send(request, stream=True))
                     return self._wire.reply(body.response, b"", step.url)
                 case Read():
-                    return self._wire.reply(body.response, await anext(body.chunks, b""))
+                    return self._wire.chunk(body.response, await body.read())
                 case Sleep():
                     await self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         return Reply(self._wire.clock())
-
-
-class _AsyncBody:
-    """The body being read, if any."""
-
-    response: httpx.Response
-    chunks: AsyncIterator[bytes]
-
-    async def open(self, response: httpx.Response) -> None:
-        await self.close()
-        self.response, self.chunks = response, response.aiter_raw()
-
-    async def close(self) -> None:
-        if hasattr(self, "response"):
-            await self.response.aclose()

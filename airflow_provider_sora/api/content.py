@@ -1,35 +1,25 @@
-"""Reading the bytes of a video: what arrives is checked before it is called whole."""
+"""Reading the bytes of a video: what breaks off is taken up again, and all is checked before it is called whole."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import urljoin
-
-import httpx
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from airflow_provider_sora.api.decisions import RetryPolicy, retry_pause
-from airflow_provider_sora.api.errors import connection_error, status_error
-from airflow_provider_sora.api.flows import Jitter, exchange
-from airflow_provider_sora.api.foreign import shown
+from airflow_provider_sora.api.flows import Jitter
 from airflow_provider_sora.api.media_types import HEAD_BYTES, TYPES_OF_VARIANT, sniff
-from airflow_provider_sora.api.models import find_failed_video, shorten
-from airflow_provider_sora.api.requests import DownloadContent, RetrieveVideo, Variant
-from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Read, Reply, Sleep
-from airflow_provider_sora.exceptions import (
-    SoraConfigError,
-    SoraConnectionError,
-    SoraContentError,
-    SoraContentExpiredError,
-    SoraContentNotReadyError,
-    SoraError,
-    SoraStatusError,
-)
+from airflow_provider_sora.api.opening import locate, next_chunk
+from airflow_provider_sora.api.requests import DownloadContent, Variant
+from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
+from airflow_provider_sora.exceptions import SoraContentError, SoraError
 
-_MAX_REDIRECTS = 5
-MAX_FETCH_BYTES = 20_971_520  # what the API allows an image_url to hold
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+OnOpen = Callable[[int | None], None]
+
+# A server that hands out a few bytes at a time between two breaks has to end somewhere.
+_MAX_BREAKS = 100
 
 
 @dataclass(frozen=True)
@@ -44,12 +34,16 @@ class Content:
 
 
 class ContentCheck:
-    """Watches bytes go by and says at the end whether they are the whole thing."""
+    """Watches bytes go by and says at the end whether they are the whole thing.
 
-    def __init__(self, request: DownloadContent, expected_bytes: int | None) -> None:
+    :param headers: of the answer that began to hand them out: length, version (strong ``ETag``), digest
+    """
+
+    def __init__(self, request: DownloadContent, headers: Mapping[str, str]) -> None:
         self._request = request
-        self._expected = expected_bytes
-        self._size = 0
+        self.expected_bytes, self._declared = _measures(headers)
+        self.version = _strong_tag(headers)
+        self.size = 0
         self._head = b""
         self._digest = hashlib.sha256()
 
@@ -61,7 +55,7 @@ class ContentCheck:
         known = len(self._head) >= HEAD_BYTES
         if not known:
             self._head += chunk[: HEAD_BYTES - len(self._head)]
-        self._size += len(chunk)
+        self.size += len(chunk)
         self._digest.update(chunk)
         if not known and len(self._head) >= HEAD_BYTES:
             self.content_type()
@@ -84,134 +78,142 @@ class ContentCheck:
     def finish(self) -> Content:
         """Say that no more comes.
 
-        :raises SoraContentError: bytes are missing, too many, or of the wrong type
+        :raises SoraContentError: bytes are missing, too many, of the wrong type, or not those of the server's digest
         """
-        if self._expected is not None and self._size != self._expected:
-            raise SoraContentError(f"{self._describe()} broke off: {self._size} of {self._expected} bytes came")
+        if self.expected_bytes is not None and self.size != self.expected_bytes:
+            raise SoraContentError(f"{self._describe()} broke off: {self.size} of {self.expected_bytes} bytes came")
         content_type = self.content_type()
-        return Content(
-            self._request.video_id, self._request.variant, self._size, content_type, self._digest.hexdigest()
+        if self._declared is not None and self._declared != self._digest.digest():
+            raise SoraContentError(
+                f"{self._describe()} was damaged on the way: its SHA-256 is {self._digest.hexdigest()}, "
+                f"the server says {self._declared.hex()}"
+            )
+        return Content(self._request.video_id, self._request.variant, self.size, content_type, self._digest.hexdigest())
+
+    def part(self) -> dict[str, str]:
+        """The headers that ask for what is missing; none where nothing could tell another version apart."""
+        return {"Range": f"bytes={self.size}-", "If-Range": self.version} if self.version else {}
+
+    def is_continued_by(self, reply: Reply) -> bool:
+        """Whether an answer holds what is missing, and of this version."""
+        found = re.fullmatch(
+            r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", reply.headers.get("content-range", "")
         )
+        if reply.status_code != 206 or not found or reply.headers.get("etag") != self.version:
+            return False
+        # A server may send less than was asked for: then its end is not that of the whole.
+        ends = {int(found[2]) + 1, _number(found[3]), self.expected_bytes} - {None}
+        return int(found[1]) == self.size and len(ends) == 1
+
+    def go_on_as(self, headers: Mapping[str, str]) -> None:
+        """Be the version of another answer, which began with what has come so far.
+
+        Should this break too, its tag has to ask for what is missing: with the tag of the first answer, the middle of
+        one version and the end of another would be put together.
+
+        :raises SoraContentError: its size is another
+        """
+        expected, declared = _measures(headers)
+        if None not in (expected, self.expected_bytes) and expected != self.expected_bytes:
+            raise self.changed()
+        self.expected_bytes, self._declared = expected or self.expected_bytes, declared or self._declared
+        self.version = _strong_tag(headers)
+
+    def begins_with(self, digest: bytes) -> bool:
+        """Whether what has come so far has this SHA-256."""
+        return self._digest.digest() == digest
+
+    def changed(self) -> SoraContentError:
+        """The error for content that is no longer what its beginning was."""
+        return SoraContentError(f"{self._describe()} changed on the server while it was read")
 
     def _describe(self) -> str:
         return f"content of video {self._request.video_id}"
 
 
-def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter) -> Flow[Content]:
-    """Read a video's content, checking it on the way. Until the first byte came it is asked for again as any call is.
+def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open: OnOpen) -> Flow[Content]:
+    """Read a video's content, checking it on the way. Whatever breaks, opening or reading, is taken up again.
 
-    :raises SoraContentError: what came is not whole or not of the variant's type
+    Attempts are counted from the last byte that came. What was handed on stays handed on: it is continued by a part of
+    the same version (``Range`` with ``If-Range``) or by the whole once more, whose beginning has to be the same.
+
+    :param on_open: told the size in bytes, where the server says it, once there is content
+    :raises SoraContentError: what came is not whole or not of the variant's type, or changed meanwhile
     :raises SoraStatusError: the server refuses
-    :raises SoraConnectionError: the connection broke
+    :raises SoraConnectionError: the connection broke too often
     """
-    attempt = 0
+    check: ContentCheck | None = None
+    attempt = breaks = 0
     while True:
         attempt += 1
         try:
-            reply, chunk = yield from _locate(request)
-            break
+            if check is None:
+                reply, chunk = yield from locate(request, {})
+                check = ContentCheck(request, reply.headers)
+                on_open(check.expected_bytes)
+            else:
+                chunk = yield from _resume(request, check)
+            while chunk:
+                check.feed(chunk)
+                attempt = 1
+                yield Emit(chunk)
+                chunk = yield from next_chunk(request)
+            return check.finish()
         except SoraError as error:
+            breaks += 1
             pause = retry_pause(policy, error, attempt, paid=False, jitter=jitter())
-            if pause is None:
+            if pause is None or breaks > _MAX_BREAKS:
                 raise
         yield Sleep(pause)
-    check = ContentCheck(request, _length(reply.headers))
-    while chunk:
-        check.feed(chunk)
-        yield Emit(chunk)
-        chunk = yield from _next_chunk(request)
-    return check.finish()
 
 
-def _locate(request: DownloadContent) -> Flow[tuple[Reply, bytes]]:
-    """Open the content where it is: at the server, where it redirects to, or at the video's own `url`."""
-    reply, chunk = yield from _open(request, Open(request))
-    if reply.status_code == 200:
-        return reply, chunk
-    if reply.status_code == 400 and request.variant == "video":
-        url = yield from _own_url(request)
-        if url is not None:
-            reply, chunk = yield from _open(request, OpenUrl(url, trusted=True))
-            if reply.status_code == 200:
-                return reply, chunk
-    raise _refusal(request, reply, chunk)
+def _resume(request: DownloadContent, check: ContentCheck) -> Flow[bytes]:
+    """The first bytes behind those that have come."""
+    reply, chunk = yield from locate(request, check.part())
+    if check.is_continued_by(reply):
+        return chunk
+    if reply.status_code != 200:
+        reply, chunk = yield from locate(request, {})
+    chunk = yield from _skip(request, check, chunk)
+    check.go_on_as(reply.headers)
+    return chunk
 
 
-def _own_url(request: DownloadContent) -> Flow[str | None]:
-    """SGLang with storage in a cloud answers 400 to `content`: the video says where it is."""
-    try:
-        video, _ = yield from exchange(RetrieveVideo(video_id=request.video_id))
-    except SoraError:
-        return None
-    extra = video.model_extra or {}
-    several = extra.get("urls")
-    urls = [extra.get("url"), *(several if isinstance(several, list) else ())]
-    return next((url for url in urls if isinstance(url, str) and url.startswith("http")), None)
+def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes) -> Flow[bytes]:
+    """Read again what has been handed on already; the first bytes behind it."""
+    left = check.size
+    digest = hashlib.sha256()
+    while left and chunk:
+        known, chunk = chunk[:left], chunk[left:]
+        digest.update(known)
+        left -= len(known)
+        chunk = chunk or (yield from next_chunk(request))
+    if left or not check.begins_with(digest.digest()):
+        raise check.changed()
+    return chunk
 
 
-def _open(request: DownloadContent, step: Open | OpenUrl) -> Flow[tuple[Reply, bytes]]:
-    for _ in range(_MAX_REDIRECTS):
-        try:
-            reply = yield step
-        except httpx.RequestError as error:
-            raise connection_error(str(request), error, paid=False) from error
-        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
-            chunk = yield from _next_chunk(request)
-            if reply.status_code == 200 and _is_json(reply.headers, chunk):
-                raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
-            return reply, chunk
-        step = OpenUrl(urljoin(reply.url, reply.headers["location"]), trusted=True)
-    raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
+def _measures(headers: Mapping[str, str]) -> tuple[int | None, bytes | None]:
+    """Size and SHA-256 that an answer states of its body; neither is that of the bytes where these are encoded."""
+    if "content-encoding" in headers:
+        return None, None
+    return _number(headers.get("content-length", "")), _declared_sha256(headers)
 
 
-def _next_chunk(request: DownloadContent) -> Flow[bytes]:
-    try:
-        return (yield Read()).body
-    except httpx.RequestError as error:
-        raise connection_error(str(request), error, paid=False) from error
+def _strong_tag(headers: Mapping[str, str]) -> str | None:
+    """The ``ETag``, where it tells versions apart byte by byte and can be sent back."""
+    etag = headers.get("etag", "")
+    return etag if re.fullmatch(r'"[!-~]+"', etag) else None
 
 
-def _length(headers: Mapping[str, str]) -> int | None:
-    value = headers.get("content-length", "")
-    return int(value) if value.isdigit() and "content-encoding" not in headers else None
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _is_json(headers: Mapping[str, str], chunk: bytes) -> bool:
-    return "json" in headers.get("content-type", "") and chunk.lstrip()[:1] in (b"{", b"[")
-
-
-def _refusal(request: DownloadContent, reply: Reply, body: bytes) -> SoraContentError | SoraStatusError:
-    error = status_error(request, replace(reply, body=body))
-    words = f"{error.code or ''} {error.detail}".lower()
-    if "expired" in words or reply.status_code == 410:
-        return SoraContentExpiredError(f"{error}. The content of video {request.video_id} is no longer kept")
-    if "progress" in words or "not ready" in words or "not completed" in words:
-        return SoraContentNotReadyError(str(error))
-    failed = find_failed_video(body)
-    return SoraContentError(f"{error} (the job {failed.status})") if failed else error
-
-
-def fetch(url: str) -> Flow[bytes]:
-    """The whole of what a URL holds, following redirects; for pictures that a user names.
-
-    :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
-    """
-    named = url
-    for _ in range(_MAX_REDIRECTS):
-        try:
-            reply = yield OpenUrl(url)
-            content = bytearray()
-            while chunk := (yield Read()).body:
-                content += chunk
-                if len(content) > MAX_FETCH_BYTES:
-                    raise SoraConfigError(f"{shown(named)} is larger than the API's limit of {MAX_FETCH_BYTES} bytes")
-        except httpx.RequestError as error:
-            raise connection_error(f"GET {shown(named)}", error, paid=False) from error
-        if reply.status_code == 200:
-            return bytes(content)
-        if reply.status_code == 429 or reply.status_code >= 500:
-            raise SoraConnectionError(f"{shown(named)} answered HTTP {reply.status_code}")
-        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
-            break
-        url = urljoin(url, reply.headers["location"])
-    raise SoraConfigError(f"{shown(named)} answered HTTP {reply.status_code} instead of a picture")
+def _declared_sha256(headers: Mapping[str, str]) -> bytes | None:
+    """The digest that a server (RFC 9530, RFC 3230) or the object store behind it states."""
+    named = ", ".join(headers.get(name, "") for name in ("repr-digest", "digest"))
+    found = re.search(r"sha-256=:?([A-Za-z0-9+/]{43}=)", named, re.IGNORECASE)
+    plain = re.fullmatch(r"([A-Za-z0-9+/]{43}=)", headers.get("x-amz-checksum-sha256", ""))
+    match = found or plain
+    return base64.b64decode(match[1]) if match else None

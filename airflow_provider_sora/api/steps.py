@@ -26,9 +26,13 @@ class Send:
 
 @dataclass(frozen=True)
 class Open:
-    """Send this request to the server and stop behind the headers; the body is read by `Read`."""
+    """Send this request to the server and stop behind the headers; the body is read by `Read`.
+
+    :param headers: sent along, for a part of the body
+    """
 
     request: Request[Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class OpenUrl:
     """Get what somebody named by its URL, on whatever host: without the key, and from public addresses only.
 
     :param trusted: the server itself named it, so that the key may go along where it is on the same server
+    :param headers: sent along, for a part of the body
     """
 
     url: str
     trusted: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

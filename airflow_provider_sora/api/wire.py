@@ -16,7 +16,7 @@ from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
 from airflow_provider_sora.exceptions import SoraConfigError
 
 # A body compressed on the way would have another length than the file.
-_CONTENT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
@@ -43,7 +43,8 @@ class Wire:
             request.method,
             f"{self.config.base_url}{request.path()}",
             params=httpx.QueryParams({**self.config.query, **request.query()}),
-            headers=self.config.all_headers() | (_CONTENT_HEADERS if isinstance(step, Open) else {}),
+            headers=self.config.all_headers()
+            | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
             extensions=self._extensions(),
             **encode(request, self.config.encoding, self.config.seconds_as),
         )
@@ -51,21 +52,32 @@ class Wire:
     def foreign_request(self, step: OpenUrl) -> httpx.Request:
         """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
         if step.trusted and foreign.is_same_server(step.url, self.config.base_url):
-            headers = self.config.all_headers() | _CONTENT_HEADERS
+            headers = self.config.all_headers() | _CONTENT_HEADERS | dict(step.headers)
             return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
         target = foreign.locate(step.url, allow_private=self.config.allow_private_urls)
         headers = {"User-Agent": self.config.all_headers()["User-Agent"], "Host": _host_header(step.url)}
         extensions = self._extensions() | target.extensions
-        return httpx.Request("GET", target.url, headers=headers | _CONTENT_HEADERS, extensions=extensions)
+        return httpx.Request(
+            "GET", target.url, headers=headers | _CONTENT_HEADERS | dict(step.headers), extensions=extensions
+        )
 
     def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Reply:
         server_time = date_seconds(response.headers.get("date", ""))
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
+        body = self._masked(response, body)
+        return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
+
+    def chunk(self, response: httpx.Response, body: bytes) -> Reply:
+        """The next bytes of an open body."""
+        return Reply(self.clock(), body=self._masked(response, body))
+
+    def _masked(self, response: httpx.Response, body: bytes) -> bytes:
+        """A server's refusal may repeat the key that it refuses."""
         if response.status_code >= 300:
             for secret in self.config.secrets():
                 body = body.replace(secret.encode(), b"***")
-        return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
+        return body
 
     def _extensions(self) -> dict[str, Any]:
         return {"timeout": self.config.timeout.as_dict()}

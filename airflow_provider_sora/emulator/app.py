@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import Any
 
@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_sora.emulator import media
+from airflow_provider_sora.emulator import media, ranges
 from airflow_provider_sora.emulator.clock import Clock
 from airflow_provider_sora.emulator.dialects import ApiError, OpenAI
 from airflow_provider_sora.emulator.faults import Fault, Faults
@@ -118,8 +118,11 @@ class VideosApi:
             return JSONResponse({"status": "pending"})
         if fault and fault.effect == "redirect":
             return RedirectResponse(fault.url, 302)
-        body = await run_in_threadpool(_render, job, variant)
-        return Response(body, media_type=_MEDIA_TYPES[variant])
+        shown = replace(job, prompt=f"{job.prompt} (changed)") if "changed" in request.state.on_top else job
+        body = await run_in_threadpool(_render, shown, variant)
+        if "no_range" in request.state.on_top or not self.dialect.has_ranges:
+            return Response(body, media_type=_MEDIA_TYPES[variant])
+        return ranges.respond(body, _MEDIA_TYPES[variant], request.headers)
 
     async def _start_job(self, request: Request, fault: Fault | None, kind: str) -> Response:
         fields = await _fields(request)
@@ -196,6 +199,7 @@ class VideosApi:
             if name not in self.dialect.routes:
                 response = self.dialect.no_route(request)
             else:
+                request.state.on_top = self.faults.take_on_top(name)
                 response = await self._answer(request, handler, self.faults.take(name))
             response.headers["Date"] = formatdate(self.jobs.now(), usegmt=True)
             self.log.add(name, request, response.status_code)
@@ -227,20 +231,20 @@ async def _spoiled(response: Response, fault: Fault) -> Response:
             body = {"error": {"message": fault.message, "type": "server_error", "param": None, "code": fault.code}}
             return JSONResponse(body, fault.status, headers)
         case "drop":
-            return _BrokenOff(b"", 0)
+            return _BrokenOff(response, 0)
         case "truncate":
-            return _BrokenOff(bytes(response.body), fault.fraction)
+            return _BrokenOff(response, fault.fraction)
         case "slow":
             await asyncio.sleep(fault.seconds)
     return response
 
 
 class _BrokenOff(Response):
-    """Sends a part of its body, or nothing at all, and closes the connection."""
+    """Sends an answer with a part of its body, or nothing at all, and closes the connection."""
 
-    def __init__(self, body: bytes, fraction: float) -> None:
-        super().__init__(body, media_type="video/mp4")
-        self._part = body[: int(len(body) * fraction)]
+    def __init__(self, response: Response, fraction: float) -> None:
+        super().__init__(response.body, response.status_code, dict(response.headers))
+        self._part = self.body[: int(len(self.body) * fraction)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._part:

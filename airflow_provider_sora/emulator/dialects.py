@@ -42,6 +42,8 @@ class OpenAI:
     routes: ClassVar[frozenset[Route]] = ALL_ROUTES
     create_status: ClassVar[int] = 200
     has_variants: ClassVar[bool] = True
+    #: whether a part of the content can be asked for; otherwise it is always sent whole
+    has_ranges: ClassVar[bool] = True
     #: whether deleting a running job is refused
     protects_running: ClassVar[bool] = True
 
@@ -204,6 +206,7 @@ class LiteLLM(OpenAI):
 
     name = "litellm"
     routes = ALL_ROUTES - {"delete"}
+    has_ranges = False
 
     def refuse_key(self) -> Response:
         return JSONResponse({"error": {"message": "No connected db.", "type": "no_db_connection", "code": "400"}}, 400)

@@ -1,49 +1,53 @@
-"""What all transfer operators share: which videos, which variants, which keys."""
+"""What all transfer operators share: which videos, which variants, what exists already, what to tell."""
 
 from __future__ import annotations
 
-import time
+import threading
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-from airflow_provider_sora.api.requests import DownloadContent, Variant
-from airflow_provider_sora.exceptions import SoraConfigError, SoraContentExpiredError
-from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook, build
+from airflow_provider_sora.api.requests import Variant
+from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
+from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.base import failing_fast
-from airflow_provider_sora.transfers.keys import check_key, fill_key
-from airflow_provider_sora.transfers.stream import ContentStream
+from airflow_provider_sora.transfers.keys import check_key, safe_slug
+from airflow_provider_sora.transfers.lineage import openlineage, tell_hook_lineage, tell_outlets
+from airflow_provider_sora.transfers.mover import IfExists, Mover, StoredFile, VideoToMove
+from airflow_provider_sora.transfers.pipeline import Parts
+from airflow_provider_sora.transfers.store import Store
 
 VideoRef = str | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """One file in storage: where, how many bytes, which type, SHA-256 in hex."""
-
-    video_id: str
-    variant: str
-    uri: str
-    size_bytes: int
-    content_type: str
-    sha256: str
+PART_BYTES = 8 * 1024 * 1024
 
 
 class SoraTransferOperator(BaseOperator):
-    """Moves the content of finished videos into storage.
+    """Moves the content of finished videos into storage. A file is visible there whole or not at all.
+
+    Memory is bounded by ``part_size_bytes * (part_concurrency + 1)``, however large and many the videos are.
 
     :param video: a video's id, its manifest (what a create task returns), or a list of either
     :param variants: what to move: ``video``, ``thumbnail``, ``spritesheet``
+    :param slug: for ``{slug}`` in the key: a text, made safe for a path; a list of as many for a list of videos
+    :param if_exists: where a file has the key already: ``replace`` it; ``skip`` one that is this very video, whose
+        digest is known, and fail for any other; ``fail``
+    :param delete_after_transfer: delete a video on the server once all its variants are in storage and were verified
+    :param part_size_bytes: how much goes up in one request; a multiple of 256 KiB, at least 5 MiB
+    :param part_concurrency: how many parts are on their way at once
+    :param video_concurrency: how many videos are moved at once
     :param sora_conn_id: the server's connection; default: the manifest's own, or ``sora_default`` for an id
     :returns: a list with one `StoredFile` as a dict for each video and variant
-    :raises SoraContentError: what came is not whole, or not a video; nothing is visible in storage then
+    :raises SoraContentError: what came is not whole, or not a video
+    :raises SoraTargetExistsError: something is there already, and `if_exists` forbids to replace it
+    :raises SoraTransferError: some of several files were not moved, naming each
     """
 
-    template_fields: Sequence[str] = ("video", "sora_conn_id")
+    template_fields: Sequence[str] = ("video", "slug", "sora_conn_id")
     ui_color = "#d7eef5"
 
     def __init__(
@@ -51,44 +55,109 @@ class SoraTransferOperator(BaseOperator):
         *,
         video: VideoRef | Sequence[VideoRef],
         variants: Sequence[Variant] = ("video",),
+        slug: str | Sequence[str] | None = None,
+        if_exists: IfExists = "replace",
+        delete_after_transfer: bool = False,
+        part_size_bytes: int = PART_BYTES,
+        part_concurrency: int = 4,
+        video_concurrency: int = 4,
         sora_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.video = video
         self.variants = _variants(variants)
+        self.slug = slug
+        self.if_exists = _if_exists(if_exists)
+        self.delete_after_transfer = delete_after_transfer
+        self.part_size_bytes = _part_size(part_size_bytes)
+        self.part_concurrency = _count("part_concurrency", part_concurrency)
+        self.video_concurrency = _count("video_concurrency", video_concurrency)
         self.sora_conn_id = sora_conn_id
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         """Move each variant of each video."""
         with failing_fast():
-            videos = self._videos()
-            check_key(self.key_template(), self.variants, videos=len(videos))
-            for video in videos:
-                _check_expiry(video)
-            return [asdict(self._move(video, variant)) for video in videos for variant in self.variants]
+            files = [asdict(file) for file in self._move(self._videos())]
+        tell_outlets(context, self.outlets, files)
+        tell_hook_lineage(self, files)
+        self._files = files
+        return files
+
+    def on_kill(self) -> None:
+        """Let other threads end too."""
+        if hasattr(self, "_stop"):
+            self._stop.set()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
+        """The files as OpenLineage datasets."""
+        return openlineage(getattr(self, "_files", []))
 
     @abstractmethod
     def key_template(self) -> str:
-        """The rendered template of the files' keys."""
+        """The rendered template of the files' keys.
+
+        :raises SoraConfigError: the target is incomplete
+        """
 
     @abstractmethod
-    def store(self, stream: ContentStream, key: str) -> str:
-        """Write a stream under `key`, visible only once it has been read to its end; returns the URI."""
+    def open_store(self) -> Store:
+        """The store to write to."""
 
-    def _move(self, video: VideoManifest, variant: Variant) -> StoredFile:
-        request = build(DownloadContent, video_id=video.id, variant=variant)
-        with SoraHook(video.conn_id) as hook, ContentStream(hook.get_conn().read_content(request)) as stream:
-            key = fill_key(self.key_template(), video.id, variant, stream.content_type)
-            uri = self.store(stream, key)
-            content = stream.content
-        self.log.info("Video %s: %s stored, %s bytes at %s", video.id, variant, content.size_bytes, uri)
-        return StoredFile(video.id, variant, uri, content.size_bytes, content.content_type, content.sha256)
+    def check_target(self, template: object) -> None:
+        """Check a key template while the DAG is parsed.
 
-    def _videos(self) -> list[VideoManifest]:
+        :raises SoraConfigError: it will not do
+        """
+        check_key(template, self.variants, slug=self.slug is not None)
+
+    def _move(self, videos: list[VideoToMove]) -> list[StoredFile]:
+        template = self.key_template()
+        check_key(template, self.variants, slug=self.slug is not None, videos=len(videos))
+        store = self.open_store()
+        hooks = {conn_id: SoraHook(conn_id) for conn_id in dict.fromkeys(video.manifest.conn_id for video in videos)}
+        parts = Parts(self.part_concurrency + 1, self.part_size_bytes)
+        self._stop = threading.Event()  # not in __init__: Airflow copies operators
+        try:
+            clients = {conn_id: hook.get_conn() for conn_id, hook in hooks.items()}
+            mover = Mover(
+                clients,
+                store,
+                template,
+                parts,
+                variants=self.variants,
+                if_exists=self.if_exists,
+                delete=self.delete_after_transfer,
+                stop=self._stop,
+            )
+            return self._results(mover, videos)
+        finally:
+            for hook in hooks.values():
+                hook.close()
+
+    def _results(self, mover: Mover, videos: list[VideoToMove]) -> list[StoredFile]:
+        if len(videos) == 1:  # on this thread, so that a timeout of Airflow's reaches it at once
+            results = [mover.move(videos[0])]
+        else:
+            with ThreadPoolExecutor(self.video_concurrency, thread_name_prefix="sora-video") as pool:
+                try:
+                    results = list(pool.map(mover.move, videos))
+                except BaseException:
+                    self._stop.set()
+                    raise
+        files = [file for moved, _ in results for file in moved]
+        failures = [failure for _, failed in results for failure in failed]
+        if failures:
+            only = failures[0][1]
+            raise only if len(failures) + len(files) == 1 else SoraTransferError(failures, len(files)) from only
+        return files
+
+    def _videos(self) -> list[VideoToMove]:
         given: object = self.video  # whatever a template or another task made of it
         several = isinstance(given, Iterable) and not isinstance(given, str | Mapping)
-        return [self._manifest(ref) for ref in (given if several else [given])]  # type: ignore[attr-defined]
+        manifests = [self._manifest(ref) for ref in (given if several else [given])]  # type: ignore[attr-defined]
+        slugs = _slugs(self.slug, len(manifests))
+        return [VideoToMove(manifest, slug) for manifest, slug in zip(manifests, slugs, strict=True)]
 
     def _manifest(self, ref: object) -> VideoManifest:
         if isinstance(ref, Mapping):
@@ -102,13 +171,6 @@ class SoraTransferOperator(BaseOperator):
         return VideoManifest(id=ref, status="completed", conn_id=self.sora_conn_id or DEFAULT_CONN_ID)
 
 
-def _check_expiry(video: VideoManifest) -> None:
-    if video.expires_at and video.expires_at <= time.time():
-        raise SoraContentExpiredError(
-            f"the content of video {video.id} expired at {video.expires_at} (unix seconds): it is no longer kept"
-        )
-
-
 def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
     allowed: tuple[Variant, ...] = get_args(Variant)
     wanted = (values,) if isinstance(values, str) else tuple(values)
@@ -116,3 +178,39 @@ def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
     if unknown or not wanted:
         raise SoraConfigError(f"variants is {values!r}; it has to be one or more of {', '.join(allowed)}")
     return tuple(variant for variant in allowed if variant in wanted)
+
+
+def _if_exists(value: Any) -> IfExists:
+    allowed: tuple[Literal["skip", "replace", "fail"], ...] = get_args(IfExists)
+    for word in allowed:
+        if value == word:
+            return word
+    raise SoraConfigError(f"if_exists is {value!r}; it has to be one of {', '.join(allowed)}")
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SoraConfigError(f"{name} is {value!r}; it has to be a whole number from 1 up")
+    return value
+
+
+def _part_size(value: Any) -> int:
+    least, step = 5 * 1024 * 1024, 256 * 1024  # S3's limit, and what Google's parts are counted in
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or value % step:
+        raise SoraConfigError(f"part_size_bytes is {value!r}; it has to be a multiple of {step}, at least {least}")
+    return value
+
+
+def _slugs(given: Any, count: int) -> list[str]:
+    if given is None:
+        return [""] * count
+    texts = [given] * count if isinstance(given, str) else list(given)
+    if len(texts) != count or not all(isinstance(text, str) for text in texts):
+        raise SoraConfigError(f"slug is {given!r}; it has to be a text, or a list with one for each of {count} videos")
+    if count > 1 and isinstance(given, str):
+        raise SoraConfigError(f"slug is {given!r} for {count} videos: give a list with one for each")
+    slugs = [safe_slug(text) for text in texts]
+    twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
+    if twice:
+        raise SoraConfigError(f"slug is {given!r}: {', '.join(twice)} would stand for two videos")
+    return slugs

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from string import Formatter
 
 from airflow_provider_sora.api.media_types import EXTENSIONS
 from airflow_provider_sora.exceptions import SoraConfigError
 
-PARTS = ("id", "variant", "extension")
+PARTS = ("id", "slug", "variant", "extension")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_MAX_BYTES = 1024  # of a key in S3 and in Google's storage
 
 
-def check_key(template: object, variants: tuple[str, ...], *, videos: int = 1) -> None:
+def check_key(template: object, variants: tuple[str, ...], *, slug: bool = False, videos: int = 1) -> None:
     """Check a key template, before or after Jinja has rendered it; one that comes from another task waits for that.
 
+    :param slug: whether each video has a slug
     :raises SoraConfigError: it has an unknown part, or would give two files one key
     """
     if not isinstance(template, str):
@@ -30,15 +33,27 @@ def check_key(template: object, variants: tuple[str, ...], *, videos: int = 1) -
         raise SoraConfigError(
             f"key {template!r} has {{{', '.join(unknown)}}}; it may have {', '.join(f'{{{part}}}' for part in PARTS)}"
         )
+    if "slug" in names and not slug:
+        raise SoraConfigError(f"key {template!r} has {{slug}}: give the operator a slug")
     if len(variants) > 1 and "variant" not in names:
         raise SoraConfigError(f"key {template!r} would give {' and '.join(variants)} one key: put {{variant}} into it")
-    if videos > 1 and "id" not in names:
+    if videos > 1 and not names & {"id", "slug"}:
         raise SoraConfigError(f"key {template!r} would give {videos} videos one key: put {{id}} into it")
 
 
-def fill_key(template: str, video_id: str, variant: str, content_type: str) -> str:
-    """The key for one file."""
-    return template.format(id=safe_id(video_id), variant=variant, extension=EXTENSIONS[content_type])
+def fill_key(template: str, video_id: str, variant: str, content_type: str, slug: str = "") -> str:
+    """The key for one file.
+
+    :raises SoraConfigError: what was rendered into the template makes no safe path
+    """
+    key = template.format(id=safe_id(video_id), slug=slug, variant=variant, extension=EXTENSIONS[content_type])
+    path = key.partition("://")[2] or key
+    if ".." in path.split("/") or re.search(r"[\x00-\x1f\x7f]", key) or len(path.encode()) > _MAX_BYTES:
+        raise SoraConfigError(
+            f"key {key[:200]!r} is no safe path: it may have no part '..', no control character "
+            f"and no more than {_MAX_BYTES} bytes"
+        )
+    return key
 
 
 def safe_id(video_id: str) -> str:
@@ -47,3 +62,15 @@ def safe_id(video_id: str) -> str:
     if safe == video_id and len(safe) <= 80:
         return safe
     return f"{safe[:60]}-{hashlib.sha256(video_id.encode()).hexdigest()[:12]}"
+
+
+def safe_slug(text: str) -> str:
+    """A text as part of a path: ``A cat, at night!`` becomes ``a-cat-at-night``.
+
+    :raises SoraConfigError: nothing is left of it
+    """
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:80].rstrip("-")
+    if not slug:
+        raise SoraConfigError(f"slug {text!r} has no letter or digit that a path could have")
+    return slug

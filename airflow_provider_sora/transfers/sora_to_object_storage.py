@@ -3,91 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import Any
 
+from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
-from airflow_provider_sora.transfers.keys import check_key
-from airflow_provider_sora.transfers.stream import ContentStream
+from airflow_provider_sora.transfers.file_store import FileStore
+from airflow_provider_sora.transfers.gcs_store import GCSStore
+from airflow_provider_sora.transfers.s3_store import S3Store
+from airflow_provider_sora.transfers.store import Store, needing
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-_CHUNK_BYTES = 1024 * 1024
-
-# File systems whose files, opened without autocommit, appear in one step on commit and never on discard.
-_TRANSACTIONAL = frozenset({"s3", "s3a", "gs", "gcs", "memory"})
+_S3 = frozenset({"s3", "s3a"})
+_GCS = frozenset({"gs", "gcs"})
 
 
 class SoraToObjectStorageOperator(SoraTransferOperator):
     """Moves the content of finished videos to a path, streaming; a file appears whole or not at all.
 
+    S3 and Google's storage are written to as `SoraToS3Operator` and `SoraToGCSOperator` do, everything else through a
+    hidden file that is renamed.
+
     :param path: a URL such as ``s3://bucket/{{ ds }}/{id}.{extension}`` or ``file:///mnt/videos/{id}.{extension}``; may
-        have ``{id}``, ``{variant}`` and ``{extension}``
-    :param storage_conn_id: the connection to the storage, where it needs one
+        have ``{id}``, ``{slug}``, ``{variant}`` and ``{extension}``
+    :param storage_conn_id: the connection to the storage, where it needs one; may stand in the URL instead:
+        ``s3://aws_default@bucket/…``
     """
 
     template_fields: Sequence[str] = (*SoraTransferOperator.template_fields, "path", "storage_conn_id")
 
     def __init__(self, *, path: str, storage_conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_key(path, self.variants)
+        self.check_target(path)
         self.path = path
         self.storage_conn_id = storage_conn_id
 
     def key_template(self) -> str:
-        """The whole URL."""
-        return self.path
-
-    def store(self, stream: ContentStream, key: str) -> str:
-        """Write where nobody looks, then make it visible in one step."""
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        # The connection may stand in the URL too (s3://conn_id@bucket/key), which an argument of None would hide.
-        connection = {"conn_id": self.storage_conn_id} if self.storage_conn_id else {}
-        target = ObjectStoragePath(key, **connection)
-        if target.protocol in _TRANSACTIONAL:
-            _write_transaction(stream, target)
-        else:
-            _write_beside(stream, target)
+        """The whole URL, or the key below the bucket."""
+        scheme, _, rest = self.path.partition("://")
+        if scheme not in _S3 | _GCS:
+            return self.path
+        bucket, _, key = rest.partition("/")
+        if not bucket.rpartition("@")[2] or not key:
+            raise SoraConfigError(f"path is {self.path!r}; it has to have a bucket and a key: {scheme}://bucket/key")
         return key
 
+    def open_store(self) -> Store:
+        """The store that the URL's scheme stands for."""
+        scheme, _, rest = self.path.partition("://")
+        named, _, bucket = rest.partition("/")[0].rpartition("@")
+        conn_id = self.storage_conn_id or named or None
+        if scheme in _S3:
+            return self._s3(bucket, conn_id)
+        if scheme in _GCS:
+            return self._gcs(bucket, conn_id)
+        return self._file()
 
-def _write_transaction(stream: ContentStream, target: ObjectStoragePath) -> None:
-    file = target.fs.open(target.path, "wb", autocommit=False, **_content_type(target, stream))
-    try:
-        _copy(stream, file)
-        file.close()
-    except BaseException:
-        file.discard()
-        raise
-    file.commit()
+    def _file(self) -> FileStore:
+        store = FileStore(self.storage_conn_id)
+        try:
+            store.check(self.path)
+        except (ValueError, ImportError) as error:
+            raise SoraConfigError(f"path is {self.path!r}: {error}; install the provider that knows it") from error
+        return store
 
+    def _s3(self, bucket: str, conn_id: str | None) -> S3Store:
+        with needing("amazon"):
+            from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-def _write_beside(stream: ContentStream, target: ObjectStoragePath) -> None:
-    """Write a hidden file in the same folder and rename it, which a file system does in one step."""
-    folder, _, name = target.path.rpartition("/")
-    hidden = f"{folder}/.{name}.{uuid4().hex[:8]}.part"  # its own: a killed task may live on beside its retry
-    target.fs.makedirs(folder, exist_ok=True)
-    try:
-        with target.fs.open(hidden, "wb") as file:
-            _copy(stream, file)
-        target.fs.mv(hidden, target.path)
-    except BaseException:
-        if target.fs.exists(hidden):
-            target.fs.rm(hidden)
-        raise
+        return S3Store(S3Hook(aws_conn_id=conn_id).get_conn(), bucket, {}, {}, workers=self.part_concurrency)
 
+    def _gcs(self, bucket: str, conn_id: str | None) -> GCSStore:
+        with needing("google"):
+            from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
-def _copy(stream: ContentStream, file: Any) -> None:
-    while chunk := stream.read(_CHUNK_BYTES):
-        file.write(chunk)
-
-
-def _content_type(target: ObjectStoragePath, stream: ContentStream) -> dict[str, str]:
-    match target.protocol:
-        case "s3" | "s3a":
-            return {"ContentType": stream.content_type}
-        case "gs" | "gcs":
-            return {"content_type": stream.content_type}
-    return {}
+        client: Any = GCSHook(gcp_conn_id=conn_id or "google_cloud_default").get_conn()
+        return GCSStore(
+            client.bucket(bucket), {}, kms_key_name=None, predefined_acl=None, part_bytes=self.part_size_bytes
+        )

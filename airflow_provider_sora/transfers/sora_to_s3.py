@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
-from airflow_provider_sora.transfers.keys import check_key
-from airflow_provider_sora.transfers.stream import ContentStream
+from airflow_provider_sora.transfers.s3_store import S3Store
+from airflow_provider_sora.transfers.store import needing
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
 class SoraToS3Operator(SoraTransferOperator):
     """Moves the content of finished videos into S3, streaming; an object appears whole or not at all.
 
-    :param s3_key: the object's key, or a full ``s3://`` URL; may have ``{id}``, ``{variant}`` and ``{extension}``
+    :param s3_key: the object's key, or a full ``s3://`` URL; may have ``{id}``, ``{slug}``, ``{variant}`` and
+        ``{extension}``
     :param s3_bucket: the bucket; left out where `s3_key` is a URL
     :param aws_conn_id: the connection to S3
     :param verify: as for S3Hook: check certificates, or the path of a CA bundle
-    :param extra_args: what boto3's ``upload_fileobj`` takes as ``ExtraArgs``: ACL, encryption, storage class, tags ...
+    :param encrypt: encrypt with S3's own keys (``AES256``)
+    :param kms_key_id: encrypt with this key (``aws:kms``)
+    :param acl_policy: a canned ACL, for example ``bucket-owner-full-control``
+    :param storage_class: for example ``STANDARD_IA``
+    :param tags: the object's tags
+    :param metadata: the object's own metadata, beside the video's id, variant and SHA-256
+    :param content_type: default: what the bytes are
+    :param cache_control: the header of that name
+    :param extra_args: whatever else boto3's ``upload_fileobj`` takes as ``ExtraArgs``
     """
 
     template_fields: Sequence[str] = (
@@ -30,6 +40,10 @@ class SoraToS3Operator(SoraTransferOperator):
         "s3_key",
         "s3_bucket",
         "aws_conn_id",
+        "kms_key_id",
+        "storage_class",
+        "tags",
+        "metadata",
         "extra_args",
     )
 
@@ -40,21 +54,38 @@ class SoraToS3Operator(SoraTransferOperator):
         s3_bucket: str | None = None,
         aws_conn_id: str | None = "aws_default",
         verify: str | bool | None = None,
-        extra_args: dict[str, Any] | None = None,
+        encrypt: bool = False,
+        kms_key_id: str | None = None,
+        acl_policy: str | None = None,
+        storage_class: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        cache_control: str | None = None,
+        extra_args: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_key(s3_key, self.variants)
+        self.check_target(s3_key)
         self.s3_key = s3_key
         self.s3_bucket = s3_bucket
         self.aws_conn_id = aws_conn_id
         self.verify = verify
+        self.encrypt = encrypt
+        self.kms_key_id = kms_key_id
+        self.acl_policy = acl_policy
+        self.storage_class = storage_class
+        self.tags = tags
+        self.metadata = metadata
+        self.content_type = content_type
+        self.cache_control = cache_control
         self.extra_args = extra_args
 
     @cached_property
     def s3_hook(self) -> S3Hook:
         """The hook to S3; the cloud's own library is imported here and not while a DAG is parsed."""
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        with needing("amazon"):
+            from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         return S3Hook(aws_conn_id=self.aws_conn_id, verify=self.verify)
 
@@ -62,27 +93,30 @@ class SoraToS3Operator(SoraTransferOperator):
         """The key below the bucket."""
         return self._target()[1]
 
-    def store(self, stream: ContentStream, key: str) -> str:
-        """Upload in parts while reading; a stream that breaks raises inside the upload, which boto3 then aborts."""
-        bucket = self._target()[0]
-        arguments = {"ContentType": stream.content_type, **(self.extra_args or {})}
-        client: Any = self.s3_hook.get_conn()
-        self._abort_leftovers(client, bucket, key)
-        client.upload_fileobj(stream, bucket, key, ExtraArgs=arguments)
-        return f"s3://{bucket}/{key}"
+    def open_store(self) -> S3Store:
+        """The bucket.
 
-    def _abort_leftovers(self, client: Any, bucket: str, key: str) -> None:
-        """Abort uploads to this key that were begun and never ended: a killed try cannot, and they cost storage."""
-        from botocore.exceptions import ClientError
+        :raises SoraConfigError: an argument is one that boto3 does not take
+        """
+        hook = self.s3_hook
+        arguments = self._arguments()
+        tags = dict(parse_qsl(arguments.pop("Tagging", ""), keep_blank_values=True)) | dict(self.tags or {})
+        return S3Store(hook.get_conn(), self._target()[0], arguments, tags, workers=self.part_concurrency)
 
-        try:
-            pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key)
-            left = [item for page in pages for item in page.get("Uploads", ()) if item["Key"] == key]
-            for item in left:
-                client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=item["UploadId"])
-                self.log.info("Aborted an upload to s3://%s/%s that an earlier try had left", bucket, key)
-        except ClientError as error:
-            self.log.info("Uploads that earlier tries may have left to s3://%s/%s stay: %s", bucket, key, error)
+    def _arguments(self) -> dict[str, Any]:
+        named = {
+            "ServerSideEncryption": "aws:kms" if self.kms_key_id else "AES256" if self.encrypt else None,
+            "SSEKMSKeyId": self.kms_key_id,
+            "ACL": self.acl_policy,
+            "StorageClass": self.storage_class,
+            "Metadata": dict(self.metadata) if self.metadata else None,
+            "ContentType": self.content_type,
+            "CacheControl": self.cache_control,
+        }
+        given = {name: value for name, value in named.items() if value is not None}
+        extra = dict(self.extra_args or {})
+        _check_arguments(extra, given)
+        return extra | given
 
     def _target(self) -> tuple[str, str]:
         if self.s3_key.startswith("s3://"):
@@ -95,3 +129,16 @@ class SoraToS3Operator(SoraTransferOperator):
                 "give a bucket and a key, or one s3:// URL with both"
             )
         return bucket, key
+
+
+def _check_arguments(extra: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    from boto3.s3.transfer import S3Transfer
+
+    unknown = sorted(set(extra) - set(S3Transfer.ALLOWED_UPLOAD_ARGS))
+    if unknown:
+        raise SoraConfigError(
+            f"extra_args has {', '.join(unknown)}; boto3 takes {', '.join(sorted(S3Transfer.ALLOWED_UPLOAD_ARGS))}"
+        )
+    twice = sorted(set(extra) & set(given))
+    if twice:
+        raise SoraConfigError(f"extra_args has {', '.join(twice)}, and so has an argument of the operator's own")

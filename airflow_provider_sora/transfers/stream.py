@@ -1,28 +1,48 @@
-"""A video's content as a file to read, for the libraries that upload files."""
+"""A video's content, taken part by part."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
+from typing import Self
 
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content import Content, OnOpen
 from airflow_provider_sora.api.media_types import HEAD_BYTES, sniff
 from airflow_provider_sora.exceptions import SoraContentError
+from airflow_provider_sora.transfers.part import Part
+from airflow_provider_sora.transfers.progress import Progress
 
 
-class ContentStream(io.RawIOBase):
-    """Reads a checked content; the end is reached only by content that is whole, otherwise reading raises.
+class TransferStoppedError(Exception):
+    """The task is being ended while other threads still move files."""
 
-    :param chunks: from `SoraClient.read_content`; its first bytes are read at once, so that the type is known
+
+class ContentStream:
+    """Reads a checked content; its end is reached only by content that is whole, otherwise reading raises.
+
+    Its first bytes are read at once, so that the type is known.
+
+    :param read: begins to read, told whom to tell the size (`SoraClient.read_content`)
+    :param progress: told what comes
+    :param stop: ends reading once it is set
     """
 
-    def __init__(self, chunks: Generator[bytes, None, Content]) -> None:
-        self._chunks = chunks
-        self._buffer = bytearray()
+    def __init__(
+        self, read: Callable[[OnOpen], Generator[bytes, None, Content]], progress: Progress, stop: threading.Event
+    ) -> None:
+        self._progress = progress
+        self._stop = stop
+        self._chunks = read(progress.begin)
         self._content: Content | None = None
-        while len(self._buffer) < HEAD_BYTES and self._pull():
-            pass
-        self.content_type = sniff(bytes(self._buffer[:HEAD_BYTES])) or "application/octet-stream"
+        head = b""
+        while len(head) < HEAD_BYTES and (chunk := self._next()):
+            head += chunk
+        self._rest = head
+        self.content_type = sniff(head) or "application/octet-stream"
+
+    def at_end(self) -> bool:
+        """Whether everything has been taken, and was whole."""
+        return self._content is not None and not self._rest
 
     @property
     def content(self) -> Content:
@@ -34,31 +54,46 @@ class ContentStream(io.RawIOBase):
             raise SoraContentError("the content was not read to its end")
         return self._content
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        """At most `size` bytes, fewer only at the end.
+    def fill(self, part: Part, size: int) -> None:
+        """Put the next `size` bytes into `part`, fewer only at the end, which is known afterwards.
 
         :raises SoraError: the content broke off or is not what was asked for
         """
-        while (size is None or size < 0 or len(self._buffer) < size) and self._pull():
-            pass
-        count = len(self._buffer) if size is None or size < 0 else size
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
+        while size and self._more():
+            taken, self._rest = self._rest[:size], self._rest[size:]  # the chunk itself where it fits, not a copy
+            part.add(taken)
+            size -= len(taken)
+        self._more()
+
+    def drain(self) -> Content:
+        """Read to the end, keeping nothing."""
+        while self._more():
+            self._rest = b""
+        return self.content
 
     def close(self) -> None:
         """Let go of the connection, wherever reading stands."""
         self._chunks.close()
-        super().close()
 
-    def _pull(self) -> bool:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _more(self) -> bool:
+        if not self._rest:
+            self._rest = self._next()
+        return bool(self._rest)
+
+    def _next(self) -> bytes:
+        if self._stop.is_set():
+            raise TransferStoppedError
         try:
-            self._buffer += next(self._chunks)
-        except StopIteration as stop:
-            if stop.value is not None:
-                self._content = stop.value
-            return False
-        return True
+            chunk = next(self._chunks)
+        except StopIteration as end:
+            if end.value is not None:
+                self._content = end.value
+            return b""
+        self._progress.add(len(chunk))
+        return chunk

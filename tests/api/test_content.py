@@ -117,7 +117,7 @@ def test_each_refusal_has_its_meaning(server: Server, status: int, payload: Any,
     assert type(caught.value).__name__ == name
 
 
-def test_opening_is_tried_again_but_never_once_bytes_have_come(server: Server) -> None:
+def test_opening_is_tried_again_and_so_is_reading(server: Server) -> None:
     def broken(_: httpx.Request) -> httpx.Response:
         def parts() -> Iterator[bytes]:
             yield MP4[:20]
@@ -125,11 +125,13 @@ def test_opening_is_tried_again_but_never_once_bytes_have_come(server: Server) -
 
         return httpx.Response(200, content=parts())
 
-    server.will(httpx.ConnectError("down"), broken)
-    with pytest.raises(exceptions.SoraConnectionError, match="ReadError: gone"):
+    server.will(httpx.ConnectError("down"), broken, body(MP4))
+    assert read(server)[0] == MP4
+    assert len(server.slept) == 2
+    server.will(broken, httpx.ConnectError("down"))
+    with pytest.raises(exceptions.SoraConnectionError, match="ConnectError: down"):
         read(server)
-    assert len(server.requests) == 2
-    assert len(server.slept) == 1
+    assert len(server.requests) == 5
 
 
 def test_a_body_of_another_encoding_is_not_measured(server: Server) -> None:

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import Connection
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.requests import RetrieveVideo
 from airflow_provider_sora.emulator import Emulator, Fault
-from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError, SoraRateLimitError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError, SoraRateLimitError
 from airflow_provider_sora.hooks.connection import read_config
 from airflow_provider_sora.hooks.sora import SoraHook
 
@@ -197,13 +197,14 @@ def test_each_call_can_be_awaited(sora_emulator: Emulator) -> None:
 def test_broken_content_is_an_error_for_the_event_loop_too(sora_emulator: Emulator) -> None:
     async def use() -> None:
         async with SoraHook() as hook:
-            with pytest.raises(SoraConnectionError):
+            with pytest.raises(SoraContentError, match="changed on the server"):
                 _ = [chunk async for chunk in hook.download_content_aio(video.id)]
 
     with SoraHook() as hook:
         video = hook.create_video("a cat", seconds=1, size="64x64")
     sora_emulator.clock.advance(60)
     sora_emulator.faults.add(Fault("content", "truncate"))
+    sora_emulator.faults.add(Fault("content", "changed", skip=1))
     asyncio.run(use())
 
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import boto3
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_sora.emulator import Emulator
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from tests.transfers.gcs_server import GCSServer
+from tests.transfers.video_server import MIB, VideoServer, long_video
 
 
 @pytest.fixture
@@ -21,6 +25,34 @@ def video(sora_emulator: Emulator) -> dict[str, Any]:
     job = SoraHook().create_video("a cat", seconds=1, size="64x64")
     sora_emulator.clock.advance(60)
     return VideoManifest.of(SoraHook().get_video(job.id), "sora_default").to_json()
+
+
+LONG = long_video(24 * MIB + 5)  # of several parts, the last one short
+
+
+@pytest.fixture
+def long_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VideoServer]:
+    """A server with a video of 24 MiB and a bit; ``sora_long`` leads there."""
+    with VideoServer(LONG) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_SORA_LONG", server.connection())
+        yield server
+
+
+@pytest.fixture
+def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[GCSServer]:
+    """Google's storage with the empty bucket ``bucket``; ``google_cloud_default`` leads there."""
+    with GCSServer() as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        connection = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "p"}}
+        monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))
+        gcs_client().create_bucket("bucket")
+        server.requests.clear()
+        yield server
+
+
+def gcs_client() -> Any:
+    """A client of the emulator that the environment names."""
+    return storage.Client(project="p", credentials=AnonymousCredentials())
 
 
 @pytest.fixture(scope="session")

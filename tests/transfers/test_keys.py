@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora.exceptions import SoraConfigError
-from airflow_provider_sora.transfers.keys import check_key, fill_key, safe_id
+from airflow_provider_sora.transfers.keys import check_key, fill_key, safe_id, safe_slug
 
 
 def test_a_key_is_filled_with_id_variant_and_extension() -> None:
@@ -22,7 +22,8 @@ def test_jinja_and_values_of_other_tasks_are_left_alone(template: Any) -> None:
 @pytest.mark.parametrize(
     ("template", "variants", "videos", "words"),
     [
-        ("a/{slug}", ("video",), 1, "has {slug}; it may have {id}, {variant}, {extension}"),
+        ("a/{name}", ("video",), 1, "has {name}; it may have {id}, {slug}, {variant}, {extension}"),
+        ("a/{slug}", ("video",), 1, "give the operator a slug"),
         ("a/{", ("video",), 1, "is no template"),
         ("a/{id}", ("video", "thumbnail"), 1, "put {variant} into it"),
         ("a/{variant}", ("video",), 2, "would give 2 videos one key"),
@@ -43,3 +44,27 @@ def test_any_other_id_is_made_safe_and_stays_unique() -> None:
     safe = [safe_id(value) for value in odd]
     assert len(set(safe)) == len(odd)
     assert all(len(value) <= 80 and "/" not in value and not value.startswith(".") for value in safe)
+
+
+def test_a_slug_stands_for_a_video_as_an_id_does() -> None:
+    check_key("{slug}", ("video",), slug=True, videos=2)
+    assert fill_key("{slug}.{extension}", "v", "video", "video/mp4", "a-cat") == "a-cat.mp4"
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [("A cat, at night!", "a-cat-at-night"), ("Übergröße", "ubergroe"), ("../../x", "x"), ("a" * 200, "a" * 80)],
+)
+def test_a_slug_is_safe_in_a_path(text: str, slug: str) -> None:
+    assert safe_slug(text) == slug
+
+
+def test_a_slug_of_which_nothing_is_left_is_named() -> None:
+    with pytest.raises(SoraConfigError, match="has no letter or digit"):
+        safe_slug("猫")
+
+
+@pytest.mark.parametrize("template", ["a/../{id}", "../{id}", "s3://bucket/../{id}", "a\n{id}", "a" * 1025 + "{id}"])
+def test_what_was_rendered_to_no_safe_path_is_named(template: str) -> None:
+    with pytest.raises(SoraConfigError, match="is no safe path"):
+        fill_key(template, "v", "video", "video/mp4")

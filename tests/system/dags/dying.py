@@ -70,18 +70,25 @@ class DyingCreate(SoraCreateVideoOperator):
 
 
 class DyingMove(SoraToObjectStorageOperator):
-    """Dies when a part of the file has been written."""
+    """Dies when the bytes have been written and the file has not got its name yet."""
 
-    def store(self, stream: Any, key: str) -> str:
-        read = stream.read
+    def open_store(self) -> Any:
+        store: Any = super().open_store()
+        begin = store.begin
 
-        def dying_read(size: int) -> bytes:
-            chunk: bytes = read(2048)
-            die_once(str(Path(key.removeprefix("file://")).parent), "during the transfer")
-            return chunk
+        def dying_begin(target: Any) -> Any:
+            upload = begin(target)
+            complete = upload.complete
 
-        stream.read = dying_read
-        return super().store(stream, key)
+            def dying_complete(content: Any) -> None:
+                die_once(str(Path(target.key.removeprefix("file://")).parent), "during the transfer")
+                complete(content)
+
+            upload.complete = dying_complete
+            return upload
+
+        store.begin = dying_begin
+        return store
 
 
 def build(*, deferrable: bool) -> DAG:

@@ -1,0 +1,137 @@
+"""Whatever else Airflow's ObjectStoragePath reaches: mounted disks, SFTP, Azure, HDFS, memory ..."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.transfers.part import Part
+from airflow_provider_sora.transfers.store import Found, Store, Target, Upload
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+_BLOCK_BYTES = 1024 * 1024
+
+
+class FileStore(Store):
+    """A file system, addressed by whole URLs; it has no room for labels.
+
+    :param conn_id: its connection, which may stand in the URL too
+    """
+
+    keeps_labels = False
+
+    def __init__(self, conn_id: str | None) -> None:
+        # An argument of None would hide the connection in the URL (Airflow 2.11).
+        self._connection = {"conn_id": conn_id} if conn_id else {}
+
+    def uri(self, key: str) -> str:
+        return key
+
+    def check(self, key: str) -> None:
+        """Find the file system for a URL.
+
+        :raises ValueError: there is none
+        :raises ImportError: a library for it is missing
+        """
+        _ = self._path(key).fs
+
+    def find(self, key: str) -> Found | None:
+        path = self._path(key)
+        try:
+            about = path.fs.info(path.path)
+        except FileNotFoundError:
+            return None
+        return Found(about["size"], "", {})
+
+    def sha256(self, key: str) -> str:
+        """The digest of a file, in hex, by reading it."""
+        digest = hashlib.sha256()
+        path = self._path(key)
+        with path.fs.open(path.path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def begin(self, target: Target) -> Upload:
+        return FileUpload(self, target, self._path(target.key))
+
+    def put(self, target: Target, content: Content, part: Part) -> None:
+        upload = self.begin(target)
+        try:
+            upload.send(1, part)
+            upload.complete(content)
+        except BaseException:
+            upload.abort()
+            raise
+
+    def _path(self, key: str) -> ObjectStoragePath:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(key, **self._connection)
+
+
+class FileUpload(Upload):
+    """A hidden file in the same folder, renamed at the end, which a file system does in one step."""
+
+    def __init__(self, store: FileStore, target: Target, path: ObjectStoragePath) -> None:
+        self._store = store
+        self._target = target
+        self._fs: Any = path.fs
+        self._path = path.path
+        folder, _, name = self._path.rpartition("/")
+        self._fs.makedirs(folder, exist_ok=True)
+        self._remove_leftovers(folder, name)
+        # Its own name: a killed task may live on beside its retry.
+        self._hidden = f"{folder}/.{name}.{uuid4().hex[:8]}.part"
+        self._file = self._fs.open(self._hidden, "wb")
+
+    def send(self, number: int, part: Part) -> None:  # noqa: ARG002 - one worker: they come in order
+        for chunk in part.chunks:
+            self._file.write(chunk)
+
+    def complete(self, content: Content) -> None:  # noqa: ARG002 - nothing here keeps a digest
+        self._file.flush()
+        with suppress(AttributeError, OSError):  # only a local file has a descriptor
+            os.fsync(self._file.fileno())
+        self._file.close()
+        if not (self._target.only_new and self._link()):
+            self._fs.mv(self._hidden, self._path)
+
+    def abort(self) -> None:
+        self._file.close()
+        if self._fs.exists(self._hidden):
+            self._fs.rm(self._hidden)
+
+    def _link(self) -> bool:
+        """Give the file its name only if that is free; False where the file system has no one step for it.
+
+        :raises SoraTargetExistsError: it is taken
+        """
+        if "file" in self._fs.protocol:
+            try:
+                os.link(self._hidden, self._path)
+            except FileExistsError:
+                raise self._store.exists(self._target.key) from None
+            except OSError:  # some mounts know no links
+                pass
+            else:
+                self._fs.rm(self._hidden)
+                return True
+        if self._fs.exists(self._path):
+            raise self._store.exists(self._target.key)
+        return False
+
+    def _remove_leftovers(self, folder: str, name: str) -> None:
+        """Remove hidden files of this name: a killed try cannot."""
+        begins = f".{name}."
+        for left in self._fs.ls(folder, detail=False):
+            found = left.rstrip("/").rpartition("/")[2]
+            if found.startswith(begins) and found.endswith(".part") and len(found) == len(begins) + 13:
+                with suppress(FileNotFoundError):
+                    self._fs.rm(left)

@@ -1,0 +1,157 @@
+"""Google Cloud Storage."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.exceptions import SoraContentError
+from airflow_provider_sora.transfers.part import Part
+from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, labels_of
+
+log = logging.getLogger(__name__)
+
+CHUNK_MULTIPLE_BYTES = 256 * 1024  # of resumable uploads, by Google
+
+
+class GCSStore(Store):
+    """A bucket.
+
+    :param bucket: of google-cloud-storage, with the project to bill
+    :param properties: of each object: ``storage_class``, ``cache_control``, ``content_type``, ``metadata``
+    :param kms_key_name: the key to encrypt with
+    :param predefined_acl: who may read it
+    :param part_bytes: how much goes up in one request
+    """
+
+    def __init__(
+        self,
+        bucket: Any,
+        properties: Mapping[str, Any],
+        *,
+        kms_key_name: str | None,
+        predefined_acl: str | None,
+        part_bytes: int,
+    ) -> None:
+        self.bucket = bucket
+        self._properties = {name: value for name, value in properties.items() if value is not None}
+        self._kms_key_name = kms_key_name
+        self._acl = predefined_acl
+        self._part_bytes = part_bytes
+
+    def uri(self, key: str) -> str:
+        return f"gs://{self.bucket.name}/{key}"
+
+    def find(self, key: str) -> Found | None:
+        blob = self.bucket.get_blob(key)
+        if blob is None:
+            return None
+        return Found(blob.size, blob.content_type or "", labels_of(blob.metadata))
+
+    def begin(self, target: Target) -> Upload:
+        from google.cloud.storage.fileio import BlobWriter
+
+        blob = self._blob(target, {})
+        writer = BlobWriter(blob, self._part_bytes, **self.options(target))
+        return GCSUpload(self, target, blob, writer)
+
+    def put(self, target: Target, content: Content, part: Part) -> None:
+        blob = self._blob(target, {DIGEST_LABEL: content.sha256})
+        data = part.read()
+        with _Refusals(self, target):
+            blob.upload_from_file(BytesIO(data), size=len(data), **self.options(target))
+        self._check(blob, data)
+
+    def options(self, target: Target) -> dict[str, Any]:
+        """What an upload is told besides the object's own properties."""
+        return {
+            "content_type": self._properties.get("content_type", target.content_type),
+            "predefined_acl": self._acl,
+            "checksum": "crc32c",
+            "if_generation_match": 0 if target.only_new else None,
+        }
+
+    def _check(self, blob: Any, data: bytes) -> None:
+        """Compare checksums: for an upload of one request the library leaves that to the store."""
+        from google_crc32c import value as crc32c
+
+        expected = base64.b64encode(crc32c(data).to_bytes(4, "big")).decode()
+        if blob.crc32c not in (None, expected):
+            raise self.damaged(blob.name, f"its crc32c is {blob.crc32c}, that of what was sent {expected}")
+
+    def damaged(self, key: str, why: object) -> SoraContentError:
+        """The error for an object that is not what was sent, which is gone then."""
+        blob = self.bucket.get_blob(key)
+        if blob is not None:
+            blob.delete(if_generation_match=blob.generation)
+        return SoraContentError(f"{self.uri(key)} was damaged on the way into the store: {why}")
+
+    def _blob(self, target: Target, more: dict[str, str]) -> Any:
+        blob = self.bucket.blob(target.key, chunk_size=self._part_bytes, kms_key_name=self._kms_key_name)
+        for name, value in self._properties.items():
+            if name != "content_type":
+                setattr(blob, name, value)
+        blob.metadata = {**self._properties.get("metadata", {}), **target.labels(), **more}
+        return blob
+
+
+class GCSUpload(Upload):
+    """A resumable upload: one part after the other, finalized by the last."""
+
+    def __init__(self, store: GCSStore, target: Target, blob: Any, writer: Any) -> None:
+        self._store = store
+        self._target = target
+        self._blob = blob
+        self._writer = writer
+
+    def send(self, number: int, part: Part) -> None:  # noqa: ARG002 - one worker: they come in order
+        with _Refusals(self._store, self._target):
+            for chunk in part.chunks:
+                self._writer.write(chunk)
+
+    def complete(self, content: Content) -> None:
+        from google.api_core.exceptions import GoogleAPIError
+
+        with _Refusals(self._store, self._target):
+            self._writer.close()
+        self._blob.reload()
+        self._blob.metadata = {**(self._blob.metadata or {}), DIGEST_LABEL: content.sha256}
+        try:
+            self._blob.patch(if_metageneration_match=self._blob.metageneration)
+        except GoogleAPIError as error:
+            uri = self._store.uri(self._target.key)
+            log.warning("%s is whole, but its SHA-256 could not be written to its metadata: %s", uri, error)
+
+    def abort(self) -> None:
+        # Not by its `terminate`, which cancels another URL than the upload's own and leaves its buffer open where that
+        # fails: a writer with an open buffer makes what it has got visible when it is collected.
+        self._writer._buffer.close()
+        begun = self._writer._upload_and_transport
+        if begun:
+            upload, transport = begun
+            transport.delete(upload.resumable_url, headers={"Content-Length": "0"})
+
+
+class _Refusals:
+    """Turns what Google answers to the end of an upload into this package's errors."""
+
+    def __init__(self, store: GCSStore, target: Target) -> None:
+        self._store = store
+        self._target = target
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        from google.cloud.exceptions import PreconditionFailed
+        from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+
+        refused = isinstance(error, InvalidResponse) and error.response.status_code == 412
+        if refused or isinstance(error, PreconditionFailed):
+            raise self._store.exists(self._target.key) from error
+        if isinstance(error, DataCorruption):
+            raise self._store.damaged(self._target.key, error) from error

@@ -1,0 +1,228 @@
+"""Moves one video: looks what is there already, moves what is not, verifies it, lets go of the original."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.media_types import TYPES_OF_VARIANT
+from airflow_provider_sora.api.requests import DeleteVideo, DownloadContent, Variant
+from airflow_provider_sora.exceptions import (
+    SoraContentError,
+    SoraContentExpiredError,
+    SoraError,
+    SoraNotFoundError,
+    SoraTargetExistsError,
+)
+from airflow_provider_sora.hooks.sora import build
+from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.transfers.file_store import FileStore
+from airflow_provider_sora.transfers.keys import fill_key
+from airflow_provider_sora.transfers.pipeline import Parts, move
+from airflow_provider_sora.transfers.progress import Progress
+from airflow_provider_sora.transfers.store import Found, Store, Target
+from airflow_provider_sora.transfers.stream import ContentStream, TransferStoppedError
+
+IfExists = Literal["skip", "replace", "fail"]
+Failure = tuple[str, Exception]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file in storage: where, how many bytes, which type, SHA-256 in hex."""
+
+    video_id: str
+    variant: str
+    uri: str
+    size_bytes: int
+    content_type: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class VideoToMove:
+    """A video, and what it is called in its files' keys."""
+
+    manifest: VideoManifest
+    slug: str
+
+
+class Mover:
+    """Moves videos to one store, on as many threads as call it.
+
+    :param clients: by connection id
+    :param parts: the memory that all moves share
+    :param delete: delete a video on the server once all its variants have been stored
+    :param stop: ends all moves once it is set
+    """
+
+    def __init__(
+        self,
+        clients: Mapping[str, SoraClient],
+        store: Store,
+        template: str,
+        parts: Parts,
+        *,
+        variants: tuple[Variant, ...],
+        if_exists: IfExists,
+        delete: bool,
+        stop: threading.Event,
+    ) -> None:
+        self._clients = clients
+        self._store = store
+        self._template = template
+        self._parts = parts
+        self._variants = variants
+        self._if_exists = if_exists
+        self._delete = delete
+        self._stop = stop
+
+    def move(self, video: VideoToMove) -> tuple[list[StoredFile], list[Failure]]:
+        """Move all variants of a video: what was stored, and what was not and why."""
+        stored: list[StoredFile] = []
+        failures: list[Failure] = []
+        for variant in self._variants:
+            try:
+                stored.append(self._move(video, variant))
+            except TransferStoppedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - others are moved all the same; it is raised at the end
+                failures.append((f"{variant} of video {video.manifest.id}", error))
+        if self._delete and not failures:
+            self._delete_video(video.manifest)
+        return stored, failures
+
+    def _move(self, video: VideoToMove, variant: Variant) -> StoredFile:
+        existing = _Existing(self._store, self._if_exists, video.manifest.id, variant)
+        keys = dict.fromkeys(self._key(video, variant, type_) for type_ in TYPES_OF_VARIANT[variant])
+        done = existing.look(keys, must_know=self._delete)
+        if done is not None:
+            log.info("Video %s: %s is at %s already", video.manifest.id, variant, done.uri)
+            return done
+        try:
+            return self._copy(video, variant, existing)
+        except SoraNotFoundError as error:
+            raise self._expired(video.manifest, error) or error from error
+
+    def _copy(self, video: VideoToMove, variant: Variant, existing: _Existing) -> StoredFile:
+        video_id = video.manifest.id
+        client = self._clients[video.manifest.conn_id]
+        request = build(DownloadContent, video_id=video_id, variant=variant)
+        progress = Progress(f"{variant} of video {video_id}", log)
+        with ContentStream(partial(client.read_content, request), progress, self._stop) as stream:
+            key = self._key(video, variant, stream.content_type)
+            same = existing.compare(key, stream)
+            if same is not None:
+                return same
+            target = Target(key, video_id, variant, stream.content_type, existing.only_new)
+            try:
+                content = move(stream, self._store, target, self._parts)
+            except SoraTargetExistsError:
+                # Somebody wrote it meanwhile: perhaps a twin of this task, or a call that was sent twice.
+                done = existing.look({key: None}, must_know=True)
+                if done is None:
+                    raise
+                return done
+        self._verify(key, content)
+        uri = self._store.uri(key)
+        log.info("Video %s: %s stored, %s bytes at %s", video_id, variant, content.size_bytes, uri)
+        return _stored(content, uri)
+
+    def _verify(self, key: str, content: Content) -> None:
+        found = self._store.find(key)
+        size = None if found is None else found.size_bytes
+        if size != content.size_bytes:
+            raise SoraContentError(
+                f"{self._store.uri(key)} has {size} bytes after {content.size_bytes} were written: "
+                "something else writes there"
+            )
+
+    def _key(self, video: VideoToMove, variant: Variant, content_type: str) -> str:
+        return fill_key(self._template, video.manifest.id, variant, content_type, video.slug)
+
+    def _expired(self, video: VideoManifest, error: SoraNotFoundError) -> SoraContentExpiredError | None:
+        """A plain 404 for a video whose manifest told its end, by the server's own clock."""
+        now = time.time() + self._clients[video.conn_id].clock_offset_seconds
+        if video.expires_at is None or now < video.expires_at:
+            return None
+        return SoraContentExpiredError(
+            f"{error}; its manifest says it was kept until {video.expires_at} (unix seconds)"
+        )
+
+    def _delete_video(self, video: VideoManifest) -> None:
+        try:
+            self._clients[video.conn_id].send(build(DeleteVideo, video_id=video.id))
+            log.info("Video %s was deleted on the server", video.id)
+        except SoraNotFoundError:
+            log.info("Video %s is no longer on the server", video.id)
+        except SoraError as error:
+            log.warning("Video %s is stored, but stays on the server: %s", video.id, error)
+
+
+class _Existing:
+    """What `if_exists` says of what lies at a file's key."""
+
+    def __init__(self, store: Store, if_exists: IfExists, video_id: str, variant: Variant) -> None:
+        self._store = store
+        self._if_exists = if_exists
+        self._video_id = video_id
+        self._variant = variant
+        self.only_new = if_exists != "replace"
+
+    def look(self, keys: Mapping[str, None], *, must_know: bool) -> StoredFile | None:
+        """The file, where it has been moved already; before anything is read from the server.
+
+        :param keys: where it may be: its extension is known only once it is read
+        :param must_know: look in any case, because the server may not have the video any more
+        :raises SoraTargetExistsError: something else is there
+        """
+        if self._if_exists == "replace" and not must_know:
+            return None
+        for key in keys:
+            found = self._store.find(key)
+            if found is not None and (done := self._judge(key, found)) is not None:
+                return done
+        return None
+
+    def _judge(self, key: str, found: Found) -> StoredFile | None:
+        if self._if_exists == "fail":
+            raise self._store.exists(key)
+        if found.is_of(self._video_id, self._variant):
+            if found.sha256:
+                content = Content(self._video_id, self._variant, found.size_bytes, found.content_type, found.sha256)
+                return _stored(content, self._store.uri(key))
+            self.only_new = False  # an earlier try died before it had written the digest: move it again
+        elif self._if_exists == "skip" and self._store.keeps_labels:
+            raise self._other(key)
+        return None
+
+    def compare(self, key: str, stream: ContentStream) -> StoredFile | None:
+        """The file, where a store without labels has it: then the contents themselves are compared.
+
+        :raises SoraTargetExistsError: something else is there
+        """
+        if self._if_exists != "skip" or not isinstance(self._store, FileStore) or self._store.find(key) is None:
+            return None
+        content = stream.drain()
+        if self._store.sha256(key) != content.sha256:
+            raise self._other(key)
+        return _stored(content, self._store.uri(key))
+
+    def _other(self, key: str) -> SoraTargetExistsError:
+        return SoraTargetExistsError(
+            f"{self._store.uri(key)} exists and is not the {self._variant} of video {self._video_id}: nothing was "
+            "written. Give it another key, or set if_exists to 'replace'"
+        )
+
+
+def _stored(content: Content, uri: str) -> StoredFile:
+    return StoredFile(content.video_id, content.variant, uri, content.size_bytes, content.content_type, content.sha256)

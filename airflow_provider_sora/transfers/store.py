@@ -1,0 +1,123 @@
+"""What every store can do, as far as moving a file into it goes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.requests import Variant
+from airflow_provider_sora.exceptions import SoraConfigError, SoraTargetExistsError
+from airflow_provider_sora.transfers.part import Part
+
+VIDEO_LABEL = "sora-video-id"
+VARIANT_LABEL = "sora-variant"
+DIGEST_LABEL = "sha256"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one file goes, and what it is.
+
+    :param only_new: write only where there is nothing yet
+    """
+
+    key: str
+    video_id: str
+    variant: Variant
+    content_type: str
+    only_new: bool
+
+    def labels(self) -> dict[str, str]:
+        """What is written beside the bytes, where the store has room for that. ASCII, as S3 asks for."""
+        return {VIDEO_LABEL: _ascii(self.video_id), VARIANT_LABEL: self.variant}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies at a key; `labels` as this package, or anybody else, has written them."""
+
+    size_bytes: int
+    content_type: str
+    labels: Mapping[str, str]
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest that was written beside the bytes."""
+        return self.labels.get(DIGEST_LABEL)
+
+    def is_of(self, video_id: str, variant: Variant) -> bool:
+        """Whether this package has written it, from this variant of this video."""
+        return (self.labels.get(VIDEO_LABEL), self.labels.get(VARIANT_LABEL)) == (_ascii(video_id), variant)
+
+
+class Upload(ABC):
+    """A file on its way in parts; nobody sees it before `complete`."""
+
+    @abstractmethod
+    def send(self, number: int, part: Part) -> None:
+        """Bring part `number`, from 1, to the store. Called from several threads where the store has `workers`."""
+
+    @abstractmethod
+    def complete(self, content: Content) -> None:
+        """Make the whole visible, in one step.
+
+        :raises SoraTargetExistsError: something is there already, and only what is new was to be written
+        :raises SoraContentError: what the store has got is not what was sent; it is gone again
+        """
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Leave nothing behind."""
+
+
+class Store(ABC):
+    """A place for files.
+
+    :param workers: how many parts of one file may be on their way at once; with 1 they arrive in order
+    :param keeps_labels: whether it has room for a file's video id and digest
+    """
+
+    workers = 1
+    keeps_labels = True
+
+    @abstractmethod
+    def uri(self, key: str) -> str:
+        """The address of a file."""
+
+    @abstractmethod
+    def find(self, key: str) -> Found | None:
+        """What lies at `key`."""
+
+    @abstractmethod
+    def begin(self, target: Target) -> Upload:
+        """Begin to write a file in parts."""
+
+    @abstractmethod
+    def put(self, target: Target, content: Content, part: Part) -> None:
+        """Write a file that is one part; raises what `Upload.complete` does."""
+
+    def exists(self, key: str) -> SoraTargetExistsError:
+        """The error for a key that is taken."""
+        return SoraTargetExistsError(f"{self.uri(key)} exists, and is not to be replaced (if_exists)")
+
+
+def labels_of(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """A store's metadata with names as they were written: some stores change upper and lower case."""
+    return {name.lower(): value for name, value in (metadata or {}).items()}
+
+
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Say which extra brings a cloud's library, where it is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise SoraConfigError(f"{error}; install airflow-provider-sora[{extra}]") from error
+
+
+def _ascii(text: str) -> str:
+    return quote(text, safe="=/+:@,~")

@@ -1,0 +1,112 @@
+"""A GCS emulator over HTTP, with what it lacks: preconditions, cancelled uploads, and a record of what it was asked."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
+from io import BytesIO
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from gcp_storage_emulator.exceptions import NotFound
+from gcp_storage_emulator.server import RequestHandler
+from gcp_storage_emulator.storage import Storage
+
+
+class GCSServer:
+    """Listens on a free port of loopback until it is closed."""
+
+    def __init__(self) -> None:
+        self.storage: Any = Storage(use_memory_fs=True)
+        self.requests: list[tuple[str, str, dict[str, list[str]], dict[str, str]]] = []
+        self.refuse: dict[str, int] = {}  # a word of "METHOD path?query" -> the status to refuse with
+        self.sessions: dict[str, str] = {}  # resumable uploads that were begun and not ended: id -> object
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def exists(self, bucket: str, name: str) -> bool:
+        try:
+            self.storage.get_file_obj(bucket, name)
+        except NotFound:
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(RequestHandler):  # type: ignore[misc]
+    def __init__(self, front: GCSServer, *args: Any) -> None:
+        self.front = front
+        super().__init__(front.storage, *args)
+
+    def do_GET(self) -> None:  # noqa: N802
+        if self._recorded("GET"):
+            super().do_GET()
+
+    def do_PATCH(self) -> None:  # noqa: N802
+        if self._recorded("PATCH"):
+            super().do_PATCH()
+
+    def do_POST(self) -> None:  # noqa: N802
+        if self._recorded("POST") and not self._is_taken():
+            super().do_POST()
+
+    def do_PUT(self) -> None:  # noqa: N802
+        upload = self._query().get("upload_id", [""])[0]
+        if self._recorded("PUT"):
+            super().do_PUT()
+            if "/*" not in self.headers.get("Content-Range", ""):
+                self.front.sessions.pop(upload, None)
+
+    def do_DELETE(self) -> None:  # noqa: N802
+        if not self._recorded("DELETE"):
+            return
+        upload = self._query().get("upload_id", [""])[0]
+        if upload:
+            self.front.sessions.pop(upload, None)
+            self._answer(499)
+        else:
+            super().do_DELETE()
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword.lower() == "location" and "upload_id" in value:
+            self.front.sessions[parse_qs(urlsplit(value).query)["upload_id"][0]] = self.path
+        super().send_header(keyword, value)
+
+    def _query(self) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(self.path).query)
+
+    def _recorded(self, method: str) -> bool:
+        path = unquote(urlsplit(self.path).path)
+        self.front.requests.append((method, path, self._query(), dict(self.headers)))
+        for words, status in self.front.refuse.items():
+            if words in f"{method} {self.path} {self.headers.get('Content-Range', '')}":
+                self._answer(status)
+                return False
+        return True
+
+    def _is_taken(self) -> bool:
+        body: bytes = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.rfile: Any = BytesIO(body)
+        if self._query().get("ifGenerationMatch") != ["0"]:
+            return False
+        found = re.search(rb'"name": ?"([^"]+)"', body)
+        taken = bool(found and self.front.exists(self.path.split("/b/")[1].split("/")[0], found[1].decode()))
+        if taken:
+            self._answer(412)
+        return taken
+
+    def _answer(self, status: int) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()

@@ -1,0 +1,99 @@
+"""A server with one long video, for what goes wrong while long bodies are read."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+MIB = 1024 * 1024
+
+
+def long_video(size: int) -> bytes:
+    """Bytes that begin like an MP4."""
+    block = random.Random(7).randbytes(MIB)  # noqa: S311
+    return (b"\x00\x00\x00\x20ftypisom" + block * (size // MIB + 1))[:size]
+
+
+class VideoServer:
+    """Listens on a free port of loopback until it is closed.
+
+    :param content: the video's bytes
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.drops: list[int] = []  # the connection is closed when this byte would come, each once
+        self.knows_range = True
+        self.body: tuple[str, bytes] | None = None  # answered with status 200 instead of the video
+        self.extra_length = 0  # said on top of the true length
+        self.requests: list[tuple[str, str]] = []
+        self.deleted = False
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def connection(self) -> str:
+        """The Airflow connection that leads here, as JSON."""
+        return json.dumps({"conn_type": "sora", "host": self.url, "password": "secret-key-123"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, server: VideoServer, *args: object) -> None:
+        self.video = server
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        self.video.requests.append(("GET", self.headers.get("Range", "")))
+        if self.video.deleted:
+            self._head(404, {"Content-Length": "0"})
+            return
+        if self.video.body is not None:
+            kind, body = self.video.body
+            self._head(200, {"Content-Type": kind, "Content-Length": str(len(body))})
+            self.wfile.write(body)
+            return
+        total = len(self.video.content)
+        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(found[1]) if found and self.video.knows_range else 0
+        headers = {"Content-Length": str(total - start + self.video.extra_length), "Content-Type": "video/mp4"}
+        if self.video.knows_range:
+            headers["ETag"] = '"v1"'
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        self._head(206 if start else 200, headers)
+        drop = next((drop for drop in sorted(self.video.drops) if drop > start), None)
+        self.wfile.write(memoryview(self.video.content)[start:drop])
+        if drop is not None:
+            self.video.drops.remove(drop)
+        if drop is not None or self.video.extra_length:
+            self.close_connection = True
+
+    def do_DELETE(self) -> None:
+        self.video.requests.append(("DELETE", ""))
+        self.video.deleted = True
+        body = json.dumps({"id": "video_1", "object": "video.deleted", "deleted": True}).encode()
+        self._head(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
