@@ -100,9 +100,15 @@ class SoraTransferOperator(BaseOperator):
         :raises SoraConfigError: the target is incomplete
         """
 
+    def check_store(self) -> None:
+        """Check what can be known of the store before anything is read.
+
+        :raises SoraConfigError: an argument will not do
+        """
+
     @abstractmethod
     def open_store(self) -> Store:
-        """The store to write to."""
+        """The store to write to; called on a thread of its own."""
 
     def check_target(self, template: object) -> None:
         """Check a key template while the DAG is parsed.
@@ -114,23 +120,25 @@ class SoraTransferOperator(BaseOperator):
     def _move(self, videos: list[VideoToMove]) -> list[StoredFile]:
         template = self.key_template()
         check_key(template, self.variants, slug=self.slug is not None, videos=len(videos))
-        store = self.open_store()
+        self.check_store()
         hooks = {conn_id: SoraHook(conn_id) for conn_id in dict.fromkeys(video.manifest.conn_id for video in videos)}
         parts = Parts(self.part_concurrency + 1, self.part_size_bytes)
         self._stop = threading.Event()  # not in __init__: Airflow copies operators
         try:
             clients = {conn_id: hook.get_conn() for conn_id, hook in hooks.items()}
-            mover = Mover(
-                clients,
-                store,
-                template,
-                parts,
-                variants=self.variants,
-                if_exists=self.if_exists,
-                delete=self.delete_after_transfer,
-                stop=self._stop,
-            )
-            return self._results(mover, videos)
+            # A cloud's client takes a while to build: the first bytes come down meanwhile.
+            with ThreadPoolExecutor(1, thread_name_prefix="sora-store") as opener:
+                mover = Mover(
+                    clients,
+                    opener.submit(self.open_store).result,
+                    template,
+                    parts,
+                    variants=self.variants,
+                    if_exists=self.if_exists,
+                    delete=self.delete_after_transfer,
+                    stop=self._stop,
+                )
+                return self._results(mover, videos)
         finally:
             for hook in hooks.values():
                 hook.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -60,6 +60,7 @@ class Mover:
     """Moves videos to one store, on as many threads as call it.
 
     :param clients: by connection id
+    :param open_store: the store, once it is open; asked for as late as possible
     :param parts: the memory that all moves share
     :param delete: delete a video on the server once all its variants have been stored
     :param stop: ends all moves once it is set
@@ -68,7 +69,7 @@ class Mover:
     def __init__(
         self,
         clients: Mapping[str, SoraClient],
-        store: Store,
+        open_store: Callable[[], Store],
         template: str,
         parts: Parts,
         *,
@@ -78,7 +79,7 @@ class Mover:
         stop: threading.Event,
     ) -> None:
         self._clients = clients
-        self._store = store
+        self._open_store = open_store
         self._template = template
         self._parts = parts
         self._variants = variants
@@ -102,7 +103,7 @@ class Mover:
         return stored, failures
 
     def _move(self, video: VideoToMove, variant: Variant) -> StoredFile:
-        existing = _Existing(self._store, self._if_exists, video.manifest.id, variant)
+        existing = _Existing(self._open_store, self._if_exists, video.manifest.id, variant)
         keys = dict.fromkeys(self._key(video, variant, type_) for type_ in TYPES_OF_VARIANT[variant])
         done = existing.look(keys, must_know=self._delete)
         if done is not None:
@@ -125,7 +126,7 @@ class Mover:
                 return same
             target = Target(key, video_id, variant, stream.content_type, existing.only_new)
             try:
-                content = move(stream, self._store, target, self._parts)
+                content = move(stream, self._open_store, target, self._parts)
             except SoraTargetExistsError:
                 # Somebody wrote it meanwhile: perhaps a twin of this task, or a call that was sent twice.
                 done = existing.look({key: None}, must_know=True)
@@ -133,16 +134,17 @@ class Mover:
                     raise
                 return done
         self._verify(key, content)
-        uri = self._store.uri(key)
+        uri = self._open_store().uri(key)
         log.info("Video %s: %s stored, %s bytes at %s", video_id, variant, content.size_bytes, uri)
         return _stored(content, uri)
 
     def _verify(self, key: str, content: Content) -> None:
-        found = self._store.find(key)
+        store = self._open_store()
+        found = store.find(key)
         size = None if found is None else found.size_bytes
         if size != content.size_bytes:
             raise SoraContentError(
-                f"{self._store.uri(key)} has {size} bytes after {content.size_bytes} were written: "
+                f"{store.uri(key)} has {size} bytes after {content.size_bytes} were written: "
                 "something else writes there"
             )
 
@@ -171,12 +173,16 @@ class Mover:
 class _Existing:
     """What `if_exists` says of what lies at a file's key."""
 
-    def __init__(self, store: Store, if_exists: IfExists, video_id: str, variant: Variant) -> None:
-        self._store = store
+    def __init__(self, open_store: Callable[[], Store], if_exists: IfExists, video_id: str, variant: Variant) -> None:
+        self._open_store = open_store
         self._if_exists = if_exists
         self._video_id = video_id
         self._variant = variant
         self.only_new = if_exists != "replace"
+
+    @property
+    def _store(self) -> Store:
+        return self._open_store()
 
     def look(self, keys: Mapping[str, None], *, must_know: bool) -> StoredFile | None:
         """The file, where it has been moved already; before anything is read from the server.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Self
@@ -44,23 +45,23 @@ class Parts:
         self._free.put(part)
 
 
-def move(stream: ContentStream, store: Store, target: Target, parts: Parts) -> Content:
+def move(stream: ContentStream, open_store: Callable[[], Store], target: Target, parts: Parts) -> Content:
     """Bring a stream to its target, which is visible only once the stream was whole and the store has said so too.
 
+    :param open_store: the store, asked for when the first part is there
     :raises Exception: it did not come there; nothing of it is left behind
     """
     first = parts.take(stream)
-    if stream.at_end():
-        try:
-            store.put(target, stream.content, first)
-        finally:
-            parts.give_back(first)
-        return stream.content
+    upload: Upload | None = None
     try:
+        store = open_store()
+        if stream.at_end():
+            store.put(target, stream.content, first)
+            return stream.content
         upload = store.begin(target)
-    except BaseException:
-        parts.give_back(first)
-        raise
+    finally:
+        if upload is None:
+            parts.give_back(first)
     try:
         with _Courier(upload, store.workers, parts) as courier:
             courier.bring(first)

@@ -46,6 +46,15 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
             raise SoraConfigError(f"path is {self.path!r}; it has to have a bucket and a key: {scheme}://bucket/key")
         return key
 
+    def check_store(self) -> None:
+        """Find the file system, where it is neither of the two that are written to directly."""
+        if self.path.partition("://")[0] in _S3 | _GCS:
+            return
+        try:
+            FileStore(self.storage_conn_id).check(self.path)
+        except (ValueError, ImportError) as error:
+            raise SoraConfigError(f"path is {self.path!r}: {error}; install the provider that knows it") from error
+
     def open_store(self) -> Store:
         """The store that the URL's scheme stands for."""
         scheme, _, rest = self.path.partition("://")
@@ -55,15 +64,7 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
             return self._s3(bucket, conn_id)
         if scheme in _GCS:
             return self._gcs(bucket, conn_id)
-        return self._file()
-
-    def _file(self) -> FileStore:
-        store = FileStore(self.storage_conn_id)
-        try:
-            store.check(self.path)
-        except (ValueError, ImportError) as error:
-            raise SoraConfigError(f"path is {self.path!r}: {error}; install the provider that knows it") from error
-        return store
+        return FileStore(self.storage_conn_id)
 
     def _s3(self, bucket: str, conn_id: str | None) -> S3Store:
         with needing("amazon"):

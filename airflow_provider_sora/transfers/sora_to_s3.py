@@ -93,11 +93,13 @@ class SoraToS3Operator(SoraTransferOperator):
         """The key below the bucket."""
         return self._target()[1]
 
-    def open_store(self) -> S3Store:
-        """The bucket.
+    def check_store(self) -> None:
+        """Check the arguments by what boto3 takes."""
+        with needing("amazon"):
+            self._arguments()
 
-        :raises SoraConfigError: an argument is one that boto3 does not take
-        """
+    def open_store(self) -> S3Store:
+        """The bucket."""
         hook = self.s3_hook
         arguments = self._arguments()
         tags = dict(parse_qsl(arguments.pop("Tagging", ""), keep_blank_values=True)) | dict(self.tags or {})

@@ -80,14 +80,14 @@ class Recording(Store, Upload):
 )
 def test_parts_are_full_but_for_the_last(size: int, expected: dict[int, int]) -> None:
     store = Recording()
-    assert move(stream_of(size), store, TARGET, Parts(3, 400_000)).size_bytes == size
+    assert move(stream_of(size), lambda: store, TARGET, Parts(3, 400_000)).size_bytes == size
     assert (store.sent, store.ended) == (expected, ["completed"])
 
 
 @pytest.mark.parametrize("size", [len(HEAD), 400_000])
 def test_what_fits_into_one_part_is_put(size: int) -> None:
     store = Recording()
-    move(stream_of(size), store, TARGET, Parts(1, 400_000))
+    move(stream_of(size), lambda: store, TARGET, Parts(1, 400_000))
     assert store.ended == ["put"]
 
 
@@ -100,13 +100,13 @@ def test_parts_go_up_while_bytes_come_down() -> None:
             both.wait()  # passes only if two are held at once
 
     store.hold = wait_for_both
-    move(stream_of(1_200_000), store, TARGET, Parts(3, 400_000))
+    move(stream_of(1_200_000), lambda: store, TARGET, Parts(3, 400_000))
     assert store.ended == ["completed"]
 
 
 def test_with_one_worker_parts_arrive_in_order() -> None:
     store = Recording()
-    move(stream_of(4_000_000), store, TARGET, Parts(4, 400_000))
+    move(stream_of(4_000_000), lambda: store, TARGET, Parts(4, 400_000))
     assert list(store.sent) == list(range(1, 11))
 
 
@@ -120,7 +120,7 @@ def test_a_failed_part_stops_the_others_and_is_raised_after_all_have_ended() -> 
     store.hold = fail
     parts = Parts(3, 400_000)
     with pytest.raises(OSError, match="disk full"):
-        move(stream_of(40_000_000), store, TARGET, parts)
+        move(stream_of(40_000_000), lambda: store, TARGET, parts)
     assert store.ended == ["aborted"]
     assert len(store.sent) < 20
     assert parts._free.qsize() == 3
@@ -133,7 +133,7 @@ def test_a_stream_that_breaks_aborts_and_gives_all_parts_back() -> None:
 
     store, parts = Recording(workers=2), Parts(3, 400_000)
     with pytest.raises(SoraContentError, match="broke off"):
-        move(ContentStream(broken, Progress("x", LOG), threading.Event()), store, TARGET, parts)
+        move(ContentStream(broken, Progress("x", LOG), threading.Event()), lambda: store, TARGET, parts)
     assert store.ended == ["aborted"]
     assert parts._free.qsize() == 3
 
@@ -146,14 +146,14 @@ def test_a_store_that_refuses_to_begin_gives_the_part_back(name: str, monkeypatc
     store, parts = Recording(), Parts(2, 400_000)
     monkeypatch.setattr(store, name, refuse)
     with pytest.raises(OSError, match="no"):
-        move(stream_of(1_000_000 if name == "begin" else 100), store, TARGET, parts)
+        move(stream_of(1_000_000 if name == "begin" else 100), lambda: store, TARGET, parts)
     assert parts._free.qsize() == 2
 
 
 @pytest.mark.parametrize("size", [20_000_000, 80_000_000])
 def test_memory_is_that_of_the_parts_whatever_the_size(size: int) -> None:
     tracemalloc.start()
-    move(stream_of(size), Recording(workers=2), TARGET, Parts(3, 1_048_576))
+    move(stream_of(size), lambda: Recording(workers=2), TARGET, Parts(3, 1_048_576))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * 1_048_576 * 1.4 + 500_000
@@ -165,7 +165,7 @@ def test_a_stop_ends_reading() -> None:
     stop.set()
     store = Recording()
     with pytest.raises(TransferStoppedError):
-        move(stream, store, TARGET, Parts(2, 400_000))
+        move(stream, lambda: store, TARGET, Parts(2, 400_000))
     assert store.ended == []
 
 
