@@ -7,6 +7,8 @@
 #   make check                 lint, format, types      make format                write the formatting
 #   make ui                    Airflow's UI with the examples and the emulator
 #   make benchmark-transfer    moving videos to S3, compared with curl | aws     make benchmark-transfer ARGS=--quick
+#   make benchmark-waiting     waiting for many videos in one triggerer    make benchmark-waiting ARGS="--sizes 1000"
+#   make benchmark-policy      what the pace of looks costs, simulated
 
 AIRFLOW ?= 3.3.2
 PYTHON ?= python3
@@ -28,7 +30,7 @@ export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
 # Without compiled files every airflow command costs seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-system interop check format ui benchmark-transfer setup constraints clean
+.PHONY: demo test test-system interop check format ui benchmark-transfer benchmark-waiting benchmark-policy setup constraints clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -65,6 +67,12 @@ ui: setup
 
 benchmark-transfer: setup $(BUILD)/awscli/.done
 	@AWS_CLI=$(BUILD)/awscli/bin/aws $(BIN)/python -m benchmarks.transfer $(ARGS)
+
+benchmark-waiting: setup
+	@$(BIN)/python -m benchmarks.waiting $(ARGS)
+
+benchmark-policy: setup
+	@$(BIN)/python -m benchmarks.policy $(ARGS)
 
 setup: $(VENV)/.done
 

@@ -56,6 +56,11 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "description": "Fetch pictures and redirected content from local and private addresses",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    "requests_per_minute": {
+        "label": "Requests per minute",
+        "description": "The most that all waits of one triggerer may ask this server; empty: no limit",
+        "schema": {"type": ["number", "null"]},
+    },
     "verify": {
         "label": "Verify TLS",
         "description": "true, false, or the path of a CA bundle",

@@ -1,1 +1,1 @@
-"""What moving a video costs, measured on loopback: `make benchmark-transfer`."""
+"""What moving videos and waiting for them costs, measured on loopback: `make benchmark-transfer` and others."""

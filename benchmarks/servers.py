@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from benchmarks.s3_sink import S3Sink
@@ -19,7 +19,14 @@ from benchmarks.wire import Line, announce, end_with_parent, serve
 @contextmanager
 def started(kind: str, env: Mapping[str, str], rate: float = 0) -> Iterator[int]:
     """The port of a server that lives as long as the context."""
-    command = [sys.executable, "-m", "benchmarks.servers", kind, "--rate", str(rate)]
+    with running(["benchmarks.servers", kind, "--rate", str(rate)], env) as port:
+        yield port
+
+
+@contextmanager
+def running(module: Sequence[str], env: Mapping[str, str]) -> Iterator[int]:
+    """The port of a server that a module starts, given with its arguments, and that lives as long as the context."""
+    command = [sys.executable, "-m", *module]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
     ) as process:

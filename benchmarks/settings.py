@@ -17,10 +17,10 @@ _KEY = "x" * 8
 _LEFT_OUT = ("AIRFLOW_", "AWS_", "PYTHON", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
 
 
-def base() -> dict[str, str]:
-    """The environment of every process."""
+def base(work: Path = WORK) -> dict[str, str]:
+    """The environment of every process; `work` is where it may leave files."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
-    return inherited | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(WORK)}
+    return inherited | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(work)}
 
 
 def environment(videos: str, store: str) -> dict[str, str]:
@@ -34,7 +34,8 @@ def environment(videos: str, store: str) -> dict[str, str]:
     }
     return (
         base()
-        | _own()
+        | _airflow(WORK)
+        | _aws()
         | {f"AIRFLOW_CONN_{name}_DEFAULT": json.dumps(value) for name, value in connections.items()}
         | {
             "BENCHMARK_VIDEOS": videos,
@@ -43,11 +44,23 @@ def environment(videos: str, store: str) -> dict[str, str]:
     )
 
 
-def _own() -> dict[str, str]:
+def waiting_environment(work: Path, connection: str) -> dict[str, str]:
+    """The environment of a process that waits for jobs on the server of a connection."""
+    # httpx has a line for each request: what is written down is no part of waiting.
+    quiet = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
+    return base(work) | _airflow(work) | quiet | {"AIRFLOW_CONN_SORA_DEFAULT": connection}
+
+
+def _airflow(work: Path) -> dict[str, str]:
     return {
-        "AIRFLOW_HOME": str(WORK / "airflow"),
+        "AIRFLOW_HOME": str(work / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def _aws() -> dict[str, str]:
+    return {
         "AWS_ACCESS_KEY_ID": _KEY,
         "AWS_SECRET_ACCESS_KEY": _KEY,
         "AWS_DEFAULT_REGION": "us-east-1",

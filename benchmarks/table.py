@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from benchmarks.markdown import markdown
 from benchmarks.measuring import BASE, READER, Samples, Videos
 
 _NAMES = {
@@ -30,12 +31,8 @@ def table(samples: Samples, videos: Videos, columns: Sequence[str]) -> str:
         "line": "share of a 40 MiB/s line",
     }
     ways = [way for way in _NAMES if any(name == way for name, _ in samples)]
-    lines = [
-        ["moved by", *(titles[column] for column in columns)],
-        ["---"] * (len(columns) + 1),
-        *([_NAMES[way], *(_cell(samples, way, column) for column in columns)] for way in ways),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [[_NAMES[way], *(_cell(samples, way, column) for column in columns)] for way in ways]
+    return markdown(["moved by", *(titles[column] for column in columns)], rows)
 
 
 def absolute(samples: Samples) -> str:

@@ -163,10 +163,10 @@ def announce(port: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Leave no server behind where the benchmark itself is killed."""
+    """Leave no process behind where the benchmark itself is killed."""
 
     def watch() -> None:
-        sys.stdin.read()
+        os.read(0, 1)  # not through `sys.stdin`, whose lock a process that ends would wait for
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -89,7 +89,9 @@ def contact_sheet(day: str, entries: list[dict[str, Any]]) -> str:
     params={
         "calendar": Param(str(Path(__file__).with_suffix(".csv")), type="string", description="Path of the calendar"),
         "target": Param(
-            "file:///tmp/videos", type="string", description="Where to, e.g. s3://aws_default@bucket/videos"
+            "file:///tmp/videos",
+            type="string",
+            description="Where to: file:///mnt/videos, s3://aws_default@bucket/videos, gs://google_cloud_default@bucket/videos",
         ),
         "day": Param(None, type=["null", "string"], format="date", description="Default: the run's day"),
     },

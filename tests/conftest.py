@@ -30,6 +30,7 @@ os.environ.update(
     AIRFLOW__CORE__TEST_CONNECTION="Enabled",
     AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
     AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+    GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT="false",  # asks for the kind of each bucket, in a protocol that no emulator has
 )
 
 

@@ -7,7 +7,8 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import httpx
 
@@ -29,6 +30,10 @@ ResultT = TypeVar("ResultT")
 
 def _ignore(_: object) -> None:
     """Nobody asked to be told."""
+
+
+# Reading more than this takes longer than an event loop should be held up.
+_LARGE_JSON_BYTES = 512 * 1024
 
 
 class SoraClient:
@@ -185,6 +190,13 @@ class AsyncSoraClient:
         """
         return await self._run(flows.call(request, self._policy, self._jitter))
 
+    async def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Reply]:
+        """Send a request once; its answer, and what it came with.
+
+        :raises SoraError: what became of it instead
+        """
+        return await self._run(flows.exchange(request))
+
     async def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
         """Look at a job until it is a video; see `flows.wait`."""
         return await self._run(flows.wait(state, on_change, self._jitter))
@@ -202,6 +214,11 @@ class AsyncSoraClient:
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
         return self._drive(content.read(request, self._policy, self._jitter, _ignore), [])
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """How far the server's clock is ahead of ours, by the `Date` of its last answer."""
+        return self._wire.clock_offset_seconds
 
     async def close(self) -> None:
         """Close the connections."""
@@ -223,10 +240,10 @@ class AsyncSoraClient:
         outcome: Outcome | None = None
         try:
             while True:
-                try:
-                    step = advance(flow, outcome)
-                except StopIteration as stop:
-                    results.append(stop.value)
+                large = isinstance(outcome, Reply) and len(outcome.body) > _LARGE_JSON_BYTES
+                step = await asyncio.to_thread(_next_step, flow, outcome) if large else _next_step(flow, outcome)
+                if isinstance(step, _Ended):
+                    results.append(step.value)
                     return
                 if isinstance(step, Emit):
                     yield step.chunk
@@ -256,3 +273,17 @@ class AsyncSoraClient:
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         return Reply(self._wire.clock())
+
+
+@dataclass(frozen=True)
+class _Ended(Generic[ResultT]):
+    """A flow's result. (No `StopIteration` crosses a thread.)"""
+
+    value: ResultT
+
+
+def _next_step(flow: Flow[ResultT], outcome: Outcome | None) -> Step | _Ended[ResultT]:
+    try:
+        return advance(flow, outcome)
+    except StopIteration as stop:
+        return _Ended(stop.value)

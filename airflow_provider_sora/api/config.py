@@ -36,6 +36,7 @@ class SoraConfig:
     :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
     :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
     :param allow_private_urls: fetch URLs that lead to local or private addresses
+    :param requests_per_minute: how often the looks of all waits may ask this server, from one triggerer; None: no limit
     :param verify: check the server's certificate; or the path of a CA bundle to check it against
     """
 
@@ -50,6 +51,7 @@ class SoraConfig:
     encoding: Encoding = "auto"
     seconds_as: SecondsAs = "text"
     allow_private_urls: bool = False
+    requests_per_minute: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
@@ -66,6 +68,8 @@ class SoraConfig:
             if getattr(self, name) not in get_args(choices):
                 allowed = ", ".join(get_args(choices))
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")
+        if self.requests_per_minute is not None and self.requests_per_minute <= 0:
+            raise SoraConfigError(f"requests_per_minute is {self.requests_per_minute!r}; it has to be more than 0")
         for name in ("timeout_seconds", "connect_timeout_seconds"):
             if getattr(self, name) <= 0:
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds")

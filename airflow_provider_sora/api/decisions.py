@@ -5,10 +5,13 @@ Whoever runs the exchange (a client, a trigger) tells the time and does what com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from airflow_provider_sora.api import pacing
 from airflow_provider_sora.api.errors import failed_video_error
 from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.pacing import Sight
 from airflow_provider_sora.exceptions import (
     SoraAmbiguousError,
     SoraAuthError,
@@ -69,26 +72,26 @@ def _is_transient(error: SoraError) -> bool:
     return isinstance(error, SoraConnectionError | SoraRateLimitError | SoraServerError)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wait:
     """A wait for one job, as far as it has come.
 
     :param deadline: unix seconds after which waiting stops
-    :param poll_interval_seconds: pause between two looks
+    :param poll_interval_seconds: the longest pause between two looks
+    :param since: unix seconds when the job was submitted, where that is known
     :param failures: looks in a row that brought no status
-    :param last_seen: the newest sight of the job
+    :param last_status: the job's status when it was last seen
+    :param last: what the newest sight of the job was, `before` the one before
     """
 
     video_id: str
     deadline: float
     poll_interval_seconds: float
+    since: float | None = None
     failures: int = 0
-    last_seen: Video | None = None
-
-    @property
-    def last_status(self) -> str:
-        """The job's status when it was last seen, in words."""
-        return self.last_seen.status.value if self.last_seen else "never"
+    last_status: str = "never"
+    last: Sight | None = None
+    before: Sight | None = None
 
 
 @dataclass(frozen=True)
@@ -116,20 +119,50 @@ class GiveUp:
 Verdict = LookAgain | Done | GiveUp
 
 # Looks in a row without an answer before a wait is given up: with doubling pauses up to a minute, eight minutes at the
-# default interval, which outlasts a server's restart. A 404 is answered sooner, but not at once: a gateway may answer
-# before its own database shows the new job.
+# default interval, which outlasts a server's restart. A 404 and a refused key are answered sooner, but not at once: a
+# gateway may answer before its own database shows the new job, and a key may be changed here and there one by one.
 MAX_FAILURES = 10
-MAX_NOT_FOUND = 3
+MAX_REFUSALS = 3
 MAX_PAUSE_SECONDS = 60.0
 
 
-def after_look(wait: Wait, video: Video, now: float, *, hint_seconds: float | None = None) -> Verdict:
-    """What a sight of the job means. `hint_seconds` is the server's own word on when to look again."""
+def first_look(wait: Wait, now: float, *, history: Sequence[float] = (), jitter: float = 0.0) -> float:
+    """The pause before the first look: none for a job of unknown age, which may have ended long ago."""
+    if wait.since is None:
+        return 0.0
+    return min(_pause(wait, now, history, jitter), max(0.0, wait.deadline - now))
+
+
+def after_look(
+    wait: Wait,
+    video: Video,
+    now: float,
+    *,
+    hint_seconds: float | None = None,
+    history: Sequence[float] = (),
+    least_seconds: float = 0.0,
+    jitter: float = 0.0,
+) -> Verdict:
+    """What a sight of the job means.
+
+    :param hint_seconds: the server's own word on when to look again
+    :param history: how long earlier jobs of the kind took, shortest first
+    :param least_seconds: the shortest pause that many waits together can afford
+    :param jitter: a random number in [0, 1), which keeps many waits from coming back at once
+    """
     if video.status is VideoStatus.COMPLETED:
         return Done(video)
     if not video.status.is_running:
         return GiveUp(failed_video_error(video))
-    return _look_again(replace(wait, failures=0, last_seen=video), hint_seconds or wait.poll_interval_seconds, now)
+    seen = replace(
+        wait,
+        since=video.created_at if wait.since is None else wait.since,
+        failures=0,
+        last_status=video.status.value,
+        last=Sight(now, video.progress),
+        before=wait.last,
+    )
+    return postponed(seen, hint_seconds or _pause(seen, now, history, jitter, least_seconds), now)
 
 
 def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0.0) -> Verdict:
@@ -138,26 +171,40 @@ def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0
     :param jitter: a random number in [0, 1), which keeps many waits from coming back at once
     """
     failures = wait.failures + 1
-    limit = MAX_NOT_FOUND if isinstance(error, SoraNotFoundError) else MAX_FAILURES
+    limit = MAX_REFUSALS if isinstance(error, SoraNotFoundError | SoraAuthError) else MAX_FAILURES
     if failures >= limit or not _may_pass(error):
         return GiveUp(_stopped_by(wait, error, failures))
     pause = min(MAX_PAUSE_SECONDS, wait.poll_interval_seconds * 2.0 ** (failures - 1)) * (1 + jitter / 4)
     asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
-    return _look_again(replace(wait, failures=failures), max(pause, asked or 0), now)
+    return postponed(replace(wait, failures=failures), max(pause, asked or 0), now)
+
+
+def postponed(wait: Wait, seconds: float, now: float) -> Verdict:
+    """Look again after so long, unless the deadline has passed."""
+    left = wait.deadline - now
+    if left <= 0:
+        return GiveUp(SoraWaitTimeoutError(wait.video_id, "the timeout has passed", last_status=wait.last_status))
+    return LookAgain(wait, min(seconds, left))
+
+
+def _pause(wait: Wait, now: float, history: Sequence[float], jitter: float, least: float = 0.0) -> float:
+    age = None if wait.since is None else max(0.0, now - wait.since)
+    return pacing.pause(
+        wait.poll_interval_seconds,
+        age=age,
+        last=wait.last,
+        before=wait.before,
+        history=history,
+        least=least,
+        jitter=jitter,
+    )
 
 
 def _may_pass(error: SoraError) -> bool:
-    return error.retryable or isinstance(error, SoraNotFoundError)
+    return error.retryable or isinstance(error, SoraNotFoundError | SoraAuthError)
 
 
 def _stopped_by(wait: Wait, error: SoraError, failures: int) -> SoraWaitError:
     times = f"{failures} looks in a row failed, the last with: " if failures > 1 else ""
     lasting = isinstance(error, SoraAuthError | SoraConfigError | SoraNotFoundError)
     return SoraWaitError(wait.video_id, f"{times}{error}", last_status=wait.last_status, retryable=not lasting)
-
-
-def _look_again(wait: Wait, seconds: float, now: float) -> Verdict:
-    left = wait.deadline - now
-    if left <= 0:
-        return GiveUp(SoraWaitTimeoutError(wait.video_id, "the timeout has passed", last_status=wait.last_status))
-    return LookAgain(wait, min(seconds, left))

@@ -59,12 +59,13 @@ def call(request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter) -> Flow
 def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     """Look at a job until it is a video.
 
-    :param on_change: told each time status or progress differ from the look before
+    :param on_change: told each time the status differs from the look before, and at each quarter of the progress
     :raises SoraVideoFailedError: the job ended without a video
     :raises SoraWaitError: waiting ended first
     """
     request = RetrieveVideo(video_id=state.video_id)
     reply = yield Sleep(0)
+    reply = yield Sleep(decisions.first_look(state, reply.at, jitter=jitter()))
     while True:
         try:
             video, reply = yield from exchange(request)
@@ -72,9 +73,9 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
             reply = yield Sleep(0)  # a failed look may have taken until its own timeout: ask for the time
             verdict = decisions.after_failure(state, error, reply.at, jitter=jitter())
         else:
-            if _differs(state.last_seen, video):
+            if worth_telling(state, video):
                 on_change(video)
-            verdict = decisions.after_look(state, video, reply.at, hint_seconds=reply.hint_seconds)
+            verdict = decisions.after_look(state, video, reply.at, hint_seconds=reply.hint_seconds, jitter=jitter())
         if isinstance(verdict, decisions.Done):
             return verdict.video
         if isinstance(verdict, decisions.GiveUp):
@@ -83,8 +84,12 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
         reply = yield Sleep(verdict.seconds)
 
 
-def _differs(before: Video | None, after: Video) -> bool:
-    return before is None or (before.status, before.progress) != (after.status, after.progress)
+def worth_telling(wait: Wait, video: Video) -> bool:
+    """Whether a sight shows another status than the one before, or another quarter of the progress."""
+    if wait.last_status != video.status.value:
+        return True
+    before = wait.last.progress if wait.last else None
+    return (before is None) != (video.progress is None) or (before or 0) // 25 != (video.progress or 0) // 25
 
 
 class Pages:

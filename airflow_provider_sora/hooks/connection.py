@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import Connection
 
@@ -18,6 +18,8 @@ from airflow_provider_sora.exceptions import (
     SoraUnsupportedError,
 )
 from airflow_provider_sora.get_provider_info import CONN_FIELDS
+
+DefaultT = TypeVar("DefaultT", float, None)
 
 
 def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
@@ -41,6 +43,7 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
             verify=_verify(extra.get("verify")),
             encoding=extra.get("encoding") or "auto",
             seconds_as=extra.get("seconds_as") or "text",
+            requests_per_minute=_number(extra, "requests_per_minute", None),
             allow_private_urls=_flag(extra, "allow_private_urls"),
         )
     except SoraConfigError as error:
@@ -73,12 +76,14 @@ def _string_map(extra: dict[str, Any], name: str) -> dict[str, str]:
     return {str(key): str(item) for key, item in value.items()}
 
 
-def _number(extra: dict[str, Any], name: str, default: float) -> float:
+def _number(extra: dict[str, Any], name: str, default: DefaultT) -> float | DefaultT:
     value = extra.get(name)
+    if value in (None, ""):
+        return default
     try:
-        return default if value in (None, "") else float(value)
-    except (TypeError, ValueError):
-        raise SoraConfigError(f"{name} in Extra is {value!r}; it has to be a number of seconds") from None
+        return float(str(value))
+    except ValueError:
+        raise SoraConfigError(f"{name} in Extra is {value!r}; it has to be a number") from None
 
 
 def _flag(extra: dict[str, Any], name: str) -> bool:

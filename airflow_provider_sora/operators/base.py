@@ -44,7 +44,8 @@ class SoraJobOperator(BaseOperator):
     :param sora_conn_id: the connection of the server
     :param wait_for_completion: wait for the video; otherwise the manifest of the running job is returned at once
     :param deferrable: wait in the triggerer, without holding a worker; default: ``[operators] default_deferrable``
-    :param poll_interval: seconds between two looks
+    :param poll_interval: the longest pause between two looks, in seconds; progress, and how long earlier jobs took,
+        make it shorter
     :param timeout: how long to wait for a job, in seconds or as a timedelta; it is left running when that has passed
     :param parameters: any further fields the server knows, for example ``{"seed": 7}``
     :param on_ambiguous: where an earlier try may have submitted and nothing tells whether it did: ``fail``, naming the
@@ -126,7 +127,7 @@ class SoraJobOperator(BaseOperator):
             self._running = video.id
             if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
                 return VideoManifest.of(video, self.sora_conn_id).to_json()
-            wait = Wait(video.id, time.time() + self.timeout, self.poll_interval)
+            wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, self._since(hook, video))
             if self.deferrable and video.status.is_running:
                 self._defer(wait, step)
             event = self._ended(hook, video, wait, step)
@@ -146,6 +147,14 @@ class SoraJobOperator(BaseOperator):
         claim(context, step, video.id)
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         return video
+
+    @staticmethod
+    def _since(hook: SoraHook, video: Video) -> float:
+        """When the job was submitted, by this machine's clock: now, unless an earlier try had done it."""
+        now = time.time()
+        if video.created_at is None:
+            return now
+        return min(now, video.created_at - hook.get_conn().clock_offset_seconds)
 
     def on_kill(self) -> None:
         """Delete the job that a killed task was waiting for: best effort, in bounded time.
@@ -168,6 +177,7 @@ class SoraJobOperator(BaseOperator):
                 video_id=wait.video_id,
                 deadline=wait.deadline,
                 poll_interval=wait.poll_interval_seconds,
+                since=wait.since,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
             ),

@@ -15,6 +15,9 @@ from airflow_provider_sora.transfers.stream import ContentStream
 
 log = logging.getLogger(__name__)
 
+FIRST_PART_BYTES = 5 * 1024 * 1024  # S3 allows no smaller ones
+_LONG_PARTS = 4
+
 
 class Parts:
     """The parts that all files of a task share: whoever needs one waits until one is free.
@@ -29,11 +32,16 @@ class Parts:
         for _ in range(count):
             self._free.put(Part())
 
-    def take(self, stream: ContentStream) -> Part:
+    def take_first(self, stream: ContentStream) -> Part:
+        """The part that the upload begins with: a small one for a long stream, so that it begins early."""
+        long = (stream.expected_bytes or 0) > _LONG_PARTS * self._size_bytes
+        return self.take(stream, min(self._size_bytes, FIRST_PART_BYTES) if long else self._size_bytes)
+
+    def take(self, stream: ContentStream, size_bytes: int | None = None) -> Part:
         """A part with the stream's next bytes; whoever has it gives it back."""
         part = self._free.get()
         try:
-            stream.fill(part, self._size_bytes)
+            stream.fill(part, size_bytes or self._size_bytes)
         except BaseException:
             self.give_back(part)
             raise
@@ -51,7 +59,7 @@ def move(stream: ContentStream, open_store: Callable[[], Store], target: Target,
     :param open_store: the store, asked for when the first part is there
     :raises Exception: it did not come there; nothing of it is left behind
     """
-    first = parts.take(stream)
+    first = parts.take_first(stream)
     upload: Upload | None = None
     try:
         store = open_store()

@@ -32,13 +32,18 @@ class ContentStream:
     ) -> None:
         self._progress = progress
         self._stop = stop
-        self._chunks = read(progress.begin)
+        self.expected_bytes: int | None = None  # by the server's own word
+        self._chunks = read(self._begin)
         self._content: Content | None = None
         head = b""
         while len(head) < HEAD_BYTES and (chunk := self._next()):
             head += chunk
         self._rest = head
         self.content_type = sniff(head) or "application/octet-stream"
+
+    def _begin(self, expected_bytes: int | None) -> None:
+        self.expected_bytes = expected_bytes
+        self._progress.begin(expected_bytes)
 
     def at_end(self) -> bool:
         """Whether everything has been taken, and was whole."""

@@ -11,6 +11,7 @@ from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraError, SoraWaitError
+from airflow_provider_sora.hooks.polling import poller_for
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 
@@ -21,7 +22,8 @@ class SoraVideoTrigger(BaseTrigger):
     :param sora_conn_id: the connection of the server that runs the job
     :param video_id: the job
     :param deadline: unix seconds after which waiting stops; absolute, so that it survives a triggerer's restart
-    :param poll_interval: seconds between two looks
+    :param poll_interval: the longest pause between two looks, in seconds
+    :param since: unix seconds when the job was submitted, which tells how soon a look is worth it
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
     :param step: handed on with the event, for operators with several jobs
     """
@@ -33,6 +35,7 @@ class SoraVideoTrigger(BaseTrigger):
         video_id: str,
         deadline: float,
         poll_interval: float,
+        since: float | None = None,
         step: int = 0,
         cancel_on_kill: bool = False,
     ) -> None:
@@ -41,6 +44,7 @@ class SoraVideoTrigger(BaseTrigger):
         self.video_id = video_id
         self.deadline = deadline
         self.poll_interval = poll_interval
+        self.since = since
         self.step = step
         self.cancel_on_kill = cancel_on_kill
 
@@ -53,6 +57,7 @@ class SoraVideoTrigger(BaseTrigger):
                 "video_id": self.video_id,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
+                "since": self.since,
                 "step": self.step,
                 "cancel_on_kill": self.cancel_on_kill,
             },
@@ -69,8 +74,8 @@ class SoraVideoTrigger(BaseTrigger):
 
     async def _wait(self) -> VideoEvent:
         try:
-            async with await SoraHook(self.sora_conn_id).get_async_conn() as client:
-                video = await client.wait(Wait(self.video_id, self.deadline, self.poll_interval), self._log_progress)
+            wait = Wait(self.video_id, self.deadline, self.poll_interval, self.since)
+            video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
         except SoraError as error:
             return VideoEvent.of_error(self.video_id, error)
         except Exception as error:  # the id must reach the task, whatever broke here

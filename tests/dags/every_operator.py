@@ -16,6 +16,7 @@ from airflow_provider_sora.operators.sora import (
     SoraRemixVideoOperator,
 )
 from airflow_provider_sora.sensors.sora import SoraVideoSensor
+from airflow_provider_sora.transfers.sora_to_gcs import SoraToGCSOperator
 from airflow_provider_sora.transfers.sora_to_local import SoraDownloadVideoOperator
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
@@ -61,8 +62,9 @@ def build(*, deferrable: bool) -> DAG:
             variants=("video", "thumbnail", "spritesheet"),
         )
         s3 = SoraToS3Operator(task_id="s3", video=remix.output, s3_bucket="bucket", s3_key="film.{extension}")
+        gcs = SoraToGCSOperator(task_id="gcs", video=remix.output, object_name="gs://bucket/film.{extension}")
         delete = SoraDeleteVideoOperator(task_id="delete", video=[create.output, remix.output])
-        [store, s3, clip] >> delete
+        [store, s3, gcs, clip] >> delete
     return dag
 
 

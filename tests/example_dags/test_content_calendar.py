@@ -14,6 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_sora.emulator import Emulator
 from example_dags import content_calendar
 from tests.dags.running import run_dag
+from tests.transfers.gcs_server import GCSServer
+from tests.transfers.stores import gcs_client, keys
 
 HEADER = ["date", "slug", "prompt", "seconds", "size"]
 
@@ -66,6 +68,26 @@ def test_each_row_of_the_day_becomes_a_video_with_thumbnail_and_index(fast: Emul
             assert sum(1 for _ in container.decode(stream)) / 24 == float(entry["seconds"])
         assert f'<a href="{entry["files"]["video"]}"><img src="{entry["files"]["thumbnail"]}"' in page
     assert fast.creates == 2
+
+
+@pytest.mark.parametrize("where", ["file", "s3", "gs"])
+def test_one_param_leads_to_each_store(fast: Emulator, tmp_path: Path, s3: Any, gcs: GCSServer, where: str) -> None:
+    targets = {
+        "file": (tmp_path / "out").as_uri(),
+        "s3": "s3://aws_default@bucket/out",
+        "gs": "gs://google_cloud_default@bucket/out",
+    }
+    calendar = write(tmp_path / "c.csv", ["2026-11-22", "only", "a cat", "1", "64x64"])
+    dag = content_calendar.content_calendar()
+    state = run_dag(dag, "2026-11-22", calendar=str(calendar), target=targets[where], day="2026-11-22")
+    assert state == "success"
+    found = {
+        "file": lambda: [f"out/{path.relative_to(tmp_path / 'out')}" for path in (tmp_path / "out").rglob("*.*")],
+        "s3": lambda: keys(s3),
+        "gs": lambda: [blob.name for blob in gcs_client().list_blobs("bucket")],
+    }[where]()
+    names = ("only-video.mp4", "only-thumbnail.webp", "index.json", "index.html")
+    assert set(found) == {f"out/2026-11-22/{name}" for name in names}
 
 
 def test_a_day_with_one_row_works_like_any_other(fast: Emulator, tmp_path: Path) -> None:

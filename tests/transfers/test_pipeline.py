@@ -84,6 +84,12 @@ def test_parts_are_full_but_for_the_last(size: int, expected: dict[int, int]) ->
     assert (store.sent, store.ended) == (expected, ["completed"])
 
 
+def test_a_long_video_begins_with_a_small_part_so_that_its_upload_begins_early() -> None:
+    store = Recording()
+    move(stream_of(70_000_000), lambda: store, TARGET, Parts(2, 8_000_000))
+    assert list(store.sent.values()) == [5_242_880, *[8_000_000] * 8, 757_120]
+
+
 @pytest.mark.parametrize("size", [len(HEAD), 400_000])
 def test_what_fits_into_one_part_is_put(size: int) -> None:
     store = Recording()
