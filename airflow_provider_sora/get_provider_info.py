@@ -91,7 +91,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators", "sora"),
         "sensors": _modules("sensors", "sora"),
         "hooks": _modules("hooks", "sora"),
-        "triggers": _modules("triggers", "sora"),
+        "triggers": _modules("triggers", "sora", "completed"),
         "transfers": [
             {
                 "source-integration-name": _INTEGRATION,

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,22 @@ class Deployment(Processes):
         found = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances").raise_for_status().json()
         instances: list[dict[str, Any]] = found["task_instances"]
         return instances
+
+    def task_states(self, dag_id: str, run_id: str) -> Counter[str]:
+        """How many task instances of a run are in which state."""
+        path, counts = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", Counter[str]()
+        total = 1
+        while counts.total() < total:
+            page = self._get(f"{path}?limit=100&offset={counts.total()}").raise_for_status().json()
+            counts.update(str(task["state"]) for task in page["task_instances"])
+            total = page["total_entries"]
+        return counts
+
+    def results(self, dag_id: str, run_id: str, task_id: str, count: int) -> list[Any]:
+        """What the mapped instances of a task returned."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        answers = (self._get(f"{path}?map_index={index}&deserialize=true") for index in range(count))
+        return [answer.raise_for_status().json()["value"] for answer in answers]
 
     def fail_task(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Mark a task as failed, as a user does in the UI."""

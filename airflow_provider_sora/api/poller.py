@@ -85,6 +85,7 @@ class Poller:
         self._list = ListUse()
         self._limit = RateLimit()
         self._durations = Durations()
+        self._kinds: dict[Kind, Kind] = {}  # one of each for all waits
         self._asked: deque[_Waiting] = deque()
         self._askers: set[asyncio.Task[None]] = set()
         self._clients: list[AsyncSoraClient] = []
@@ -105,8 +106,8 @@ class Poller:
                 await waiting.news
                 waiting.news = asyncio.get_running_loop().create_future()
                 if waiting.change is not None:
-                    change, waiting.change = waiting.change, None
-                    on_change(change)
+                    on_change(waiting.change)
+                    waiting.change = None  # a Video takes more memory than the rest of a wait
                 if waiting.error is not None:
                     raise waiting.error
                 if waiting.video is not None:
@@ -262,7 +263,8 @@ class Poller:
         if waiting.ended:
             return
         if waiting.kind is None:
-            waiting.kind = kind_of(video)
+            kind = kind_of(video)
+            waiting.kind = self._kinds.setdefault(kind, kind)
         before = waiting.wait
         history = self._durations.of(waiting.kind)
         verdict = decisions.after_look(

@@ -53,6 +53,8 @@ class SoraJobOperator(BaseOperator):
     :param reuse_on_clear: take up what a cleared task had made, instead of making a new video
     :param cancel_on_kill: delete the job on the server when a user clears or marks the deferred task (Airflow 3.3 and
         later), or when the last try is killed in a worker; a job with another try to come is left for that
+    :param end_from_trigger: where the video is all that is waited for, end the deferred task in the triggerer, without
+        a worker; what Airflow leaves out then is in docs/operators.md
     :returns: the manifest of the last video
     :raises SoraVideoFailedError: the server could not make the video
     :raises SoraWaitError: waiting ended before the job did
@@ -76,9 +78,15 @@ class SoraJobOperator(BaseOperator):
         on_ambiguous: OnAmbiguous = "fail",
         reuse_on_clear: bool = False,
         cancel_on_kill: bool = True,
+        end_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if end_from_trigger and self.outlets:
+            raise SoraConfigError(
+                "end_from_trigger is set, and the task has outlets: Airflow makes no asset events for a task that ends "
+                "in the triggerer. Leave one of them out"
+            )
         use_retry_policy(self)
         if on_ambiguous not in get_args(OnAmbiguous):
             raise SoraConfigError(
@@ -95,6 +103,7 @@ class SoraJobOperator(BaseOperator):
         self.on_ambiguous = on_ambiguous
         self.reuse_on_clear = reuse_on_clear
         self.cancel_on_kill = cancel_on_kill
+        self.end_from_trigger = end_from_trigger
 
     @abstractmethod
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
@@ -180,6 +189,7 @@ class SoraJobOperator(BaseOperator):
                 since=wait.since,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
+                end_task=self.end_from_trigger and step + 1 == self.step_count(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _GRACE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video
@@ -26,6 +26,7 @@ class SoraVideoTrigger(BaseTrigger):
     :param since: unix seconds when the job was submitted, which tells how soon a look is worth it
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
     :param step: handed on with the event, for operators with several jobs
+    :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SoraVideoTrigger(BaseTrigger):
         since: float | None = None,
         step: int = 0,
         cancel_on_kill: bool = False,
+        end_task: bool = False,
     ) -> None:
         super().__init__()
         self.sora_conn_id = sora_conn_id
@@ -47,6 +49,7 @@ class SoraVideoTrigger(BaseTrigger):
         self.since = since
         self.step = step
         self.cancel_on_kill = cancel_on_kill
+        self.end_task = end_task
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments: ids and numbers, no secret and no prompt."""
@@ -60,29 +63,35 @@ class SoraVideoTrigger(BaseTrigger):
                 "since": self.since,
                 "step": self.step,
                 "cancel_on_kill": self.cancel_on_kill,
+                "end_task": self.end_task,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield how it ended."""
-        yield TriggerEvent((await self._wait()).to_json())
+        wait = Wait(self.video_id, self.deadline, self.poll_interval, self.since)
+        try:
+            video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
+            event = VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
+        except SoraError as error:
+            event = VideoEvent.of_error(self.video_id, error)
+        except Exception as error:  # the id must reach the task, whatever broke here
+            self.log.exception("Waiting for video %s broke", self.video_id)
+            cause = f"{type(error).__name__}: {error}"
+            event = VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
+        yield self._event(event)
 
     async def on_kill(self) -> None:
         """Delete the job: best effort, and in bounded time. Called when a user acts, not when a triggerer ends."""
         if self.cancel_on_kill:
             self.log.info("Killed: %s", await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id))
 
-    async def _wait(self) -> VideoEvent:
-        try:
-            wait = Wait(self.video_id, self.deadline, self.poll_interval, self.since)
-            video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
-        except SoraError as error:
-            return VideoEvent.of_error(self.video_id, error)
-        except Exception as error:  # the id must reach the task, whatever broke here
-            self.log.exception("Waiting for video %s broke", self.video_id)
-            cause = f"{type(error).__name__}: {error}"
-            return VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
-        return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
+    def _event(self, event: VideoEvent) -> TriggerEvent:
+        if not self.end_task or event.video is None:
+            return TriggerEvent(event.to_json())
+        ending = TaskSuccessEvent(xcoms={"return_value": event.video.to_json()})
+        ending.payload = event.to_json()  # `dags test` knows no task that ends in its trigger: it resumes with this
+        return ending
 
     def _log_progress(self, video: Video) -> None:
         self.log.info(*progress_line(video))

@@ -1,0 +1,89 @@
+"""Starts DAGs from videos, whoever made them: for Airflow's asset watchers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Hashable
+from typing import Any
+
+from airflow.providers.common.compat.triggers import BaseEventTrigger
+from airflow.triggers.base import TriggerEvent
+
+from airflow_provider_sora.api.arrivals import Arrivals
+from airflow_provider_sora.exceptions import SoraError
+from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
+from airflow_provider_sora.manifest import VideoManifest
+
+log = logging.getLogger(__name__)
+
+
+class SoraVideoCompletedTrigger(BaseEventTrigger):
+    """Yields an event for each video that is completed on a server from now on; its payload is the manifest.
+
+    For an `AssetWatcher` (Airflow 3). Watchers of one connection share one reader of the list (Airflow 3.3). What is
+    completed while no triggerer runs is not told of.
+
+    :param sora_conn_id: the connection of the server, which has to list its videos
+    :param poll_interval: seconds between two looks at the list
+    :param model: tell only of videos of this model
+    :param size: tell only of videos of this size
+    """
+
+    def __init__(
+        self,
+        *,
+        sora_conn_id: str = DEFAULT_CONN_ID,
+        poll_interval: float = 30.0,
+        model: str | None = None,
+        size: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.sora_conn_id = sora_conn_id
+        self.poll_interval = poll_interval
+        self.model = model
+        self.size = size
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and arguments."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "sora_conn_id": self.sora_conn_id,
+                "poll_interval": self.poll_interval,
+                "model": self.model,
+                "size": self.size,
+            },
+        )
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Watchers of one connection and pace share a reader."""
+        return (type(self).__qualname__, self.sora_conn_id, self.poll_interval)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Manifests of videos as they are completed, without end. A look that fails is made again at the next."""
+        conn_id, pause = kwargs["sora_conn_id"], kwargs["poll_interval"]
+        arrivals = Arrivals()
+        async with SoraHook(conn_id) as hook:
+            client = await hook.shared_async_conn()
+            while True:
+                try:
+                    async for video in arrivals.look(client):
+                        yield VideoManifest.of(video, conn_id).to_json()
+                except SoraError as error:
+                    if not error.retryable:
+                        raise
+                    log.warning("The list of %s could not be read: %s", conn_id, error)
+                await asyncio.sleep(pause)
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        """An event for each video that this trigger asks for."""
+        async for manifest in shared_stream:
+            if self.model in (None, manifest["model"]) and self.size in (None, manifest["size"]):
+                yield TriggerEvent(manifest)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """The same with a reader of its own, before Airflow 3.3."""
+        async for event in self.filter_shared_stream(self.open_shared_stream(self.serialize()[1])):
+            yield event
