@@ -145,10 +145,19 @@ class Deployment(Processes):
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run of a DAG once it has been read; the run's id."""
-        until(lambda: self._get(f"/dags/{dag_id}").status_code == 200, f"DAG {dag_id} is known")
+        until(lambda: self.is_known(dag_id), f"DAG {dag_id} is known")
         body = {"logical_date": None, "conf": conf}
         answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body, headers=self._headers())
         return str(answer.raise_for_status().json()["dag_run_id"])
+
+    def is_known(self, dag_id: str) -> bool:
+        """Whether a DAG has been read."""
+        return self._get(f"/dags/{dag_id}").status_code == 200
+
+    def runs(self, dag_id: str) -> list[str]:
+        """The states of a DAG's runs."""
+        found = self._get(f"/dags/{dag_id}/dagRuns").raise_for_status().json()
+        return [str(run["state"]) for run in found["dag_runs"]]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """The state of a run."""
