@@ -27,12 +27,12 @@ def video(sora_emulator: Emulator) -> dict[str, Any]:
     return VideoManifest.of(SoraHook().get_video(job.id), "sora_default").to_json()
 
 
-LONG = long_video(24 * MIB + 5)  # of several parts, the last one short
+LONG = long_video(11 * MIB + 5)  # of several parts, the last one short
 
 
 @pytest.fixture
 def long_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VideoServer]:
-    """A server with a video of 24 MiB and a bit; ``sora_long`` leads there."""
+    """A server with a long video; ``sora_long`` leads there."""
     with VideoServer(LONG) as server:
         monkeypatch.setenv("AIRFLOW_CONN_SORA_LONG", server.connection())
         yield server

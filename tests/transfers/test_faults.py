@@ -123,7 +123,7 @@ class _Body:
 
 @pytest.mark.parametrize(
     ("operation", "at"),
-    [("CreateMultipartUpload", 1), *(("UploadPart", part) for part in range(1, 6)), ("CompleteMultipartUpload", 1)],
+    [("CreateMultipartUpload", 1), *(("UploadPart", part) for part in range(1, 4)), ("CompleteMultipartUpload", 1)],
 )
 def test_a_store_that_refuses_any_call_has_nothing_in_the_end(
     s3: Any, long_server: VideoServer, operation: str, at: int
@@ -152,7 +152,7 @@ def test_a_small_object_that_is_refused_is_not_there(video: dict[str, Any], s3: 
     assert keys(s3) == []
 
 
-@pytest.mark.parametrize("words", ["uploadType=resumable", "bytes 0-", "bytes 15728640-", "/25165829"])
+@pytest.mark.parametrize("words", ["uploadType=resumable", "bytes 0-", "bytes 5242880-", f"/{len(LONG)}"])
 def test_google_refusing_any_call_has_nothing_in_the_end(gcs: GCSServer, long_server: VideoServer, words: str) -> None:
     gcs.refuse[words] = 403
     target = gcs_target(gcs, "GCS")
@@ -211,7 +211,7 @@ SoraToS3Operator(
 """
 
 
-@pytest.mark.parametrize("at", [1, 3, 5])
+@pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_sigkill_shows_nothing_and_the_next_try_leaves_no_upload_open(
     s3: Any, long_server: VideoServer, at: int
 ) -> None:
