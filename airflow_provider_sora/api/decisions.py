@@ -162,7 +162,9 @@ def after_look(
         last=Sight(now, video.progress),
         before=wait.last,
     )
-    return postponed(seen, hint_seconds or _pause(seen, now, history, jitter, least_seconds), now)
+    if hint_seconds:
+        return postponed(seen, max(hint_seconds, min(least_seconds, wait.poll_interval_seconds)), now)
+    return postponed(seen, _pause(seen, now, history, jitter, least_seconds), now)
 
 
 def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0.0) -> Verdict:
@@ -182,9 +184,12 @@ def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0
 def postponed(wait: Wait, seconds: float, now: float) -> Verdict:
     """Look again after so long, unless the deadline has passed."""
     left = wait.deadline - now
-    if left <= 0:
-        return GiveUp(SoraWaitTimeoutError(wait.video_id, "the timeout has passed", last_status=wait.last_status))
-    return LookAgain(wait, min(seconds, left))
+    return timed_out(wait) if left <= 0 else LookAgain(wait, min(seconds, left))
+
+
+def timed_out(wait: Wait) -> GiveUp:
+    """The deadline has passed."""
+    return GiveUp(SoraWaitTimeoutError(wait.video_id, "the timeout has passed", last_status=wait.last_status))
 
 
 def _pause(wait: Wait, now: float, history: Sequence[float], jitter: float, least: float = 0.0) -> float:

@@ -6,8 +6,11 @@ from math import ceil
 
 FORGET_SECONDS = 600.0
 PAGE_LENGTH = 100  # the most that the API hands out
+CHECK_SECONDS = 30.0  # between two looks at one job by itself, to find out whether the list tells the truth
+STALE_SECONDS = 10.0  # how long the list may show a job as running that has ended
+THROTTLED_SECONDS = 60.0
+MAX_THROTTLES = 3  # in a row, before jobs are asked for one by one: the limit may be the list's own
 _SLACK_PAGES = 3
-_SECONDS_EACH = 0.1  # where they are asked for one by one
 
 
 class ListUse:
@@ -16,6 +19,11 @@ class ListUse:
     def __init__(self) -> None:
         self._avoid_until = 0.0
         self._page_length = PAGE_LENGTH
+        self._cost = 0  # pages that the last reading took
+        self._reading = 0  # pages that the running one has taken
+        self._throttles = 0
+        self._check_at = 0.0
+        self._ended: tuple[str, float] | None = None  # a job that is known to have ended, and since when
 
     def pages(self, depth: int) -> int:
         """How many pages it takes to reach the video at this place of the list, from 0."""
@@ -27,22 +35,50 @@ class ListUse:
 
     def least_pause(self, waits: int, now: float) -> float:
         """How long to leave all jobs alone between two looks, so that looking costs about a request a second."""
-        return float(self.pages(waits)) if now >= self._avoid_until else waits * _SECONDS_EACH
+        if now < self._avoid_until:
+            return float(waits)
+        return float(min(waits, max(self.pages(waits), self._cost)))
 
     def most_pages(self, depth: int) -> int:
         """After how many pages reading has to end, whatever the server says of more."""
         return 2 * self.pages(depth) + _SLACK_PAGES
 
     def saw_page(self, length: int, *, has_more: bool) -> None:
-        """Take how long a page was: a server may hand out fewer than asked for."""
+        """Take how long a page was: a server may hand out fewer than asked for, always or now and then."""
+        self._throttles = 0
+        self._reading += 1
         if has_more and length:
-            self._page_length = max(1, min(PAGE_LENGTH, length))
+            self._page_length = min(PAGE_LENGTH, max(length, self._page_length // 2))
 
     def ended(self, *, wanted: int, met: int, now: float) -> None:
-        """Take how many of the jobs that were looked for were on the list."""
+        """Take how many jobs were looked for, and how many that are waited for were met, these or others."""
+        self._cost, self._reading = self._reading, 0
         if met * 2 < wanted:
             self.failed(now)
 
     def failed(self, now: float) -> None:
-        """Take that the list was refused, or took too long."""
+        """Take that the list was refused, took too long or is wrong."""
         self._avoid_until = now + FORGET_SECONDS
+        self._reading = 0
+
+    def throttled(self, until: float) -> None:
+        """Take that the server refused the list for coming too soon, and when it takes requests again."""
+        self._throttles += 1
+        if self._throttles >= MAX_THROTTLES:
+            self._throttles = 0
+            self._avoid_until = until + THROTTLED_SECONDS
+
+    def wants_check(self, now: float) -> bool:
+        """Whether it is time to ask for a job that the list has shown; taken as done."""
+        if now < self._check_at:
+            return False
+        self._check_at = now + CHECK_SECONDS
+        return True
+
+    def knows_ended(self, video_id: str, now: float) -> None:
+        """Take that a job has ended, by its own word."""
+        self._ended = (video_id, now)
+
+    def is_stale(self, video_id: str, now: float) -> bool:
+        """Whether the list is behind, if it shows this job as running."""
+        return self._ended is not None and self._ended[0] == video_id and now > self._ended[1] + STALE_SECONDS

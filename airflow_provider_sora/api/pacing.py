@@ -98,7 +98,10 @@ def _left_by_progress(age: float | None, last: Sight | None, before: Sight | Non
 
 
 def _next_by_history(age: float, history: Sequence[float], interval: float) -> float:
-    """Nothing before jobs of the kind begin to end; then evenly, since the chance to end stays about the same."""
+    """Nothing before jobs of the kind begin to end; then evenly, since the chance to end stays about the same.
+
+    A job that takes longer than any of them is looked at ever more rarely.
+    """
     first, last = history[len(history) // 20], history[-1 - len(history) // 20]
     evenly = min(interval * 0.6, (last - first) / 6)
-    return first - age if age < first - evenly else evenly
+    return first - age if age < first - evenly else max(evenly, age - history[-1])

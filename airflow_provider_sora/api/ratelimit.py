@@ -13,10 +13,18 @@ class RateLimit:
     """
 
     def __init__(self, requests_per_minute: float | None = None) -> None:
-        self._gap = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._next = 0.0
         self._block = 0.0
         self.blocked_until = 0.0
+        self.pace(requests_per_minute)
+
+    def pace(self, requests_per_minute: float | None) -> None:
+        """Set the limit from now on."""
+        self._gap = 60.0 / requests_per_minute if requests_per_minute else 0.0
+
+    def blocks(self, now: float) -> bool:
+        """Whether the server wants to be left alone."""
+        return now < self.blocked_until
 
     def reserve(self, now: float) -> float:
         """The pause until the next request may be sent, which is taken as sent then."""
@@ -24,12 +32,12 @@ class RateLimit:
         self._next = at + self._gap
         return at - now
 
-    def refused(self, now: float, retry_after: float | None) -> float:
-        """Take that the server refused a request for coming too soon; the pause that it, or doubling, asks for."""
-        if now >= self.blocked_until:  # refusals of requests that were on their way together count once
+    def refused(self, now: float, retry_after: float | None) -> None:
+        """Take that the server refused a request for coming too soon, and asked for a pause or left that to us."""
+        if not self.blocks(now):  # refusals of requests that were on their way together count once
             self._block = min(MAX_BLOCK_SECONDS, max(_FIRST_BLOCK_SECONDS, 2 * self._block))
-        self.blocked_until = max(self.blocked_until, now + (self._block if retry_after is None else retry_after))
-        return self.blocked_until - now
+        pause = self._block if retry_after is None else max(_FIRST_BLOCK_SECONDS, retry_after)
+        self.blocked_until = max(self.blocked_until, now + pause)
 
     def answered(self) -> None:
         """Take that the server answered."""

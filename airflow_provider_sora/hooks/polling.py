@@ -20,9 +20,11 @@ def poller_for(conn_id: str) -> Poller:
     if conn_id not in pollers:
 
         def ended() -> None:
-            del pollers[conn_id]
+            if pollers.get(conn_id) is poller:
+                del pollers[conn_id]
 
-        pollers[conn_id] = Poller(SoraHook(conn_id).get_async_conn, Metrics(conn_id), ended)
+        poller = Poller(SoraHook(conn_id).get_async_conn, Metrics(conn_id), ended)
+        pollers[conn_id] = poller
     return pollers[conn_id]
 
 

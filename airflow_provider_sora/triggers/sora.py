@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,9 @@ from airflow_provider_sora.exceptions import SoraError, SoraWaitError
 from airflow_provider_sora.hooks.polling import poller_for
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+
+# Not the triggers' own loggers: each would take a KiB for as long as it waits.
+log = logging.getLogger(__name__)
 
 
 class SoraVideoTrigger(BaseTrigger):
@@ -76,7 +80,7 @@ class SoraVideoTrigger(BaseTrigger):
         except SoraError as error:
             event = VideoEvent.of_error(self.video_id, error)
         except Exception as error:  # the id must reach the task, whatever broke here
-            self.log.exception("Waiting for video %s broke", self.video_id)
+            log.exception("Waiting for video %s broke", self.video_id)
             cause = f"{type(error).__name__}: {error}"
             event = VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
         yield self._event(event)
@@ -84,7 +88,7 @@ class SoraVideoTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Delete the job: best effort, and in bounded time. Called when a user acts, not when a triggerer ends."""
         if self.cancel_on_kill:
-            self.log.info("Killed: %s", await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id))
+            log.info("Killed: %s", await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id))
 
     def _event(self, event: VideoEvent) -> TriggerEvent:
         if not self.end_task or event.video is None:
@@ -94,7 +98,7 @@ class SoraVideoTrigger(BaseTrigger):
         return ending
 
     def _log_progress(self, video: Video) -> None:
-        self.log.info(*progress_line(video))
+        log.info(*progress_line(video))
 
 
 def progress_line(video: Video) -> tuple[str, ...]:

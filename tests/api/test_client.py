@@ -116,7 +116,7 @@ def test_waiting_ends_with_the_video_and_tells_of_each_change_once(client: Clien
         ("in_progress", 10),
         ("completed", None),
     ]
-    assert server.slept == [10, 10, 10, 10]
+    assert server.slept == [5, 5, 5, 5]
 
 
 def test_a_poll_that_fails_is_not_a_video_that_fails(client: Client, server: Server) -> None:
@@ -129,14 +129,20 @@ def test_the_servers_hint_sets_the_pace(client: Client, server: Server) -> None:
         answer(job(), openai_poll_after_ms="2500"), answer(job(), openai_poll_after_ms="x"), answer(job("completed"))
     )
     client.wait(Wait("video_1", 2000, 10))
-    assert server.slept == [2.5, 10]
+    assert server.slept == [2.5, 5]
 
 
 def test_a_wait_ends_at_its_deadline_with_a_last_look(client: Client, server: Server) -> None:
-    server.will(*[answer(job("in_progress"))] * 3)
+    server.will(*[answer(job("in_progress"))] * 4)
     with pytest.raises(exceptions.SoraWaitTimeoutError, match="left running"):
-        client.wait(Wait("video_1", deadline=1015, poll_interval_seconds=10))
-    assert server.slept == [10, 5]
+        client.wait(Wait("video_1", deadline=1012, poll_interval_seconds=10))
+    assert server.slept == [5, 5, 2]
+
+
+def test_pauses_double_up_to_the_interval_where_the_age_is_known(client: Client, server: Server) -> None:
+    server.will(*[answer(job("in_progress"))] * 4, answer(job("completed")))
+    client.wait(Wait("video_1", 2000, poll_interval_seconds=30, since=1000))
+    assert server.slept == [5, 5, 10, 20, 30]
 
 
 def test_a_failed_look_counts_the_time_it_took_against_the_deadline(client: Client, server: Server) -> None:

@@ -96,6 +96,7 @@ def test_no_secret_is_in_the_repr() -> None:
         ("seconds_as", "words"),
         ("timeout_seconds", 0),
         ("connect_timeout_seconds", -1),
+        ("requests_per_minute", 0),
     ],
 )
 def test_a_value_that_will_not_do_is_named(field: str, value: Any) -> None:

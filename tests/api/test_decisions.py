@@ -15,9 +15,12 @@ from airflow_provider_sora.api.decisions import (
     Wait,
     after_failure,
     after_look,
+    first_look,
+    postponed,
     retry_pause,
 )
 from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.pacing import Sight
 from tests.api.conftest import job
 
 POLICY = RetryPolicy(attempts=4, base_seconds=1, max_seconds=8)
@@ -90,9 +93,9 @@ def test_a_job_that_ended_otherwise_is_an_error(state: str) -> None:
     assert verdict.error.status == state
 
 
-def test_a_running_job_is_looked_at_again_after_the_interval_and_failures_are_forgotten() -> None:
+def test_a_running_job_is_looked_at_again_and_failures_are_forgotten() -> None:
     verdict = after_look(replace(WAIT, failures=5), video("in_progress"), now=0)
-    assert verdict == LookAgain(replace(WAIT, failures=0, last_seen=video("in_progress")), 10)
+    assert verdict == LookAgain(replace(WAIT, failures=0, last_status="in_progress", last=Sight(0, None)), 5)
 
 
 def test_the_servers_hint_replaces_the_interval() -> None:
@@ -101,10 +104,48 @@ def test_the_servers_hint_replaces_the_interval() -> None:
     assert verdict.seconds == 3
 
 
+@pytest.mark.parametrize(("least", "seconds"), [(2, 3), (7, 7), (99, 10)])
+def test_the_servers_hint_is_followed_as_far_as_all_waits_together_can_afford(least: float, seconds: float) -> None:
+    verdict = after_look(WAIT, video("queued"), now=0, hint_seconds=3, least_seconds=least)
+    assert isinstance(verdict, LookAgain)
+    assert verdict.seconds == seconds
+
+
 def test_the_last_look_is_at_the_deadline() -> None:
     verdict = after_look(WAIT, video("queued"), now=996)
     assert isinstance(verdict, LookAgain)
     assert verdict.seconds == 4
+
+
+def test_a_sight_is_kept_beside_the_one_before_and_tells_the_age_where_nobody_knew_it() -> None:
+    first = after_look(WAIT, video("in_progress", progress=10, created_at=3), now=13)
+    assert isinstance(first, LookAgain)
+    second = after_look(first.wait, video("in_progress", progress=30, created_at=4), now=23)
+    assert isinstance(second, LookAgain)
+    assert (second.wait.before, second.wait.last) == (Sight(13, 10), Sight(23, 30))
+    assert second.wait.since == 3
+
+
+def test_a_job_of_unknown_age_is_looked_at_at_once() -> None:
+    assert first_look(WAIT, now=0, history=[60] * 9, jitter=0.5) == 0
+
+
+def test_the_first_look_at_a_new_job_comes_after_a_few_seconds_and_not_for_all_at_once() -> None:
+    new = replace(WAIT, since=0)
+    assert first_look(new, now=0) == 5
+    assert first_look(new, now=0, jitter=1.0) == 2.5
+    assert first_look(replace(WAIT, since=50), now=0) == 5  # a clock that is behind
+
+
+def test_the_first_look_is_not_after_the_deadline() -> None:
+    assert first_look(replace(WAIT, since=990), now=998) == 2
+    assert first_look(replace(WAIT, since=990), now=1200) == 0
+
+
+def test_a_wait_that_is_put_off_ends_at_its_deadline() -> None:
+    assert postponed(WAIT, 30, now=900) == LookAgain(WAIT, 30)
+    assert postponed(WAIT, 300, now=900) == LookAgain(WAIT, 100)
+    assert isinstance(postponed(WAIT, 30, now=1000), GiveUp)
 
 
 def test_past_the_deadline_the_job_is_left_running() -> None:
@@ -141,8 +182,10 @@ def test_a_failed_look_honours_retry_after() -> None:
     assert verdict.seconds == 33
 
 
-def test_a_refused_key_ends_the_wait_at_once() -> None:
-    verdict = after_failure(replace(WAIT, last_seen=video("queued")), status(401, "SoraAuthError"), now=0)
+def test_a_refused_key_ends_the_wait_the_third_time() -> None:
+    state = replace(WAIT, last_status="queued", failures=1)
+    assert isinstance(after_failure(state, status(401, "SoraAuthError"), now=0), LookAgain)
+    verdict = after_failure(replace(state, failures=2), status(401, "SoraAuthError"), now=0)
     assert isinstance(verdict, GiveUp)
     assert isinstance(verdict.error, exceptions.SoraWaitError)
     assert not verdict.error.retryable

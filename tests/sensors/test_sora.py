@@ -68,6 +68,8 @@ def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pyte
         "video_id": "video_1",
         "deadline": 1060.0,
         "poll_interval": 7.0,
+        "since": None,
+        "end_task": False,
         "step": 0,
         "cancel_on_kill": False,
     }

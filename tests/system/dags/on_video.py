@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 if AIRFLOW_V_3_0_PLUS:
@@ -15,7 +17,7 @@ if AIRFLOW_V_3_0_PLUS:
     with DAG("on_video", schedule=[videos]) as dag:
 
         @task
-        def take(triggering_asset_events: dict[Asset, list[object]]) -> int:
+        def take(triggering_asset_events: Any = None) -> int:
             """How many videos have started this run."""
             return sum(len(events) for events in triggering_asset_events.values())
 
