@@ -64,7 +64,7 @@ class Poller:
         self._list = ListUse()
         self._durations = Durations()
         self._kinds: dict[Kind, Kind] = {}  # one of each for all waits
-        self._asked: deque[Waiting] = deque()
+        self._asked: deque[str] = deque()  # ids
         self._askers: set[asyncio.Task[None]] = set()
         self._line = self._new_line()
         self._task: asyncio.Task[None] | None = None
@@ -235,46 +235,53 @@ class Poller:
                 self._schedule(waiting, reply.at)
 
     def _ask(self, due: list[Waiting]) -> None:
-        """Ask for jobs one by one, a few at once."""
-        self._asked.extend(due)
+        """Ask for jobs one by one, a few at once; for each once, however many wait for it."""
+        self._asked.extend(dict.fromkeys(waiting.wait.video_id for waiting in due))
         for _ in range(min(len(self._asked), MAX_AT_ONCE - len(self._askers))):
             self._askers.add(asyncio.get_running_loop().create_task(self._ask_all()))
 
     async def _ask_all(self) -> None:
         while self._asked:
-            waiting = self._asked.popleft()
-            if waiting.left or not waiting.asked:
-                continue
+            video_id = self._asked.popleft()
             try:
-                await self._ask_for(waiting)
+                await self._ask_for(video_id)
             except Exception as error:  # noqa: BLE001 - one job that breaks the reader is no reason to let go of others
-                waiting.end(error=error)
+                for waiting in self._asking(video_id):
+                    waiting.end(error=error)
         # At once: until a task's callbacks are called, it would keep others from being made.
         self._askers.discard(asyncio.current_task())
 
-    async def _ask_for(self, waiting: Waiting) -> None:
+    def _asking(self, video_id: str) -> list[Waiting]:
+        """Who is to be told what the job is asked for."""
+        return [waiting for waiting in self._waits.get(video_id, ()) if waiting.asked]
+
+    async def _ask_for(self, video_id: str) -> None:
+        if not self._asking(video_id):
+            return
         if self._line.is_blocked:
-            self._put_off(waiting)
+            self._put_off(video_id)
             return
         try:
-            video, reply = await self._line.send("retrieve", RetrieveVideo(video_id=waiting.wait.video_id))
+            video, reply = await self._line.send("retrieve", RetrieveVideo(video_id=video_id))
         except SoraError as error:
             if came_too_soon(error):
-                self._put_off(waiting)
-            else:
+                self._put_off(video_id)
+                return
+            for waiting in self._asking(video_id):
                 jitter = self._jitter()
                 self._follow(waiting, decisions.after_failure(waiting.wait, error, self._clock(), jitter=jitter))
             return
         if not video.status.is_running:
             self._list.knows_ended(video.id, reply.at)
-        for same in self._waits.get(video.id, ()):
-            self._use(same, video, reply)
+        for waiting in self._waits.get(video_id, ()):
+            self._use(waiting, video, reply)
 
-    def _put_off(self, waiting: Waiting) -> None:
+    def _put_off(self, video_id: str) -> None:
         """Wait until the server takes requests again, all of them together: no failure of this job."""
         now = self._clock()
         pause = self._line.limit.blocked_until - now + self._jitter() * TOGETHER_SECONDS
-        self._follow(waiting, decisions.postponed(waiting.wait, pause, now))
+        for waiting in self._asking(video_id):
+            self._follow(waiting, decisions.postponed(waiting.wait, pause, now))
 
     def _use(self, waiting: Waiting, video: Video, reply: Reply) -> None:
         if waiting.ended:

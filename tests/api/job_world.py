@@ -51,7 +51,6 @@ class JobServer:
         self.latency = 0.05
         self.page_length = 100
         self.asked: list[tuple[float, str]] = []
-        self.keys: list[str] = []
         self.before_all: Hook | None = None
         self.before_list: Hook | None = None
         self.before_job: Hook | None = None
@@ -70,7 +69,6 @@ class JobServer:
         """Answer a request."""
         is_list = request.url.path.endswith("/videos")
         self.asked.append((self.clock(), "list" if is_list else "retrieve"))
-        self.keys.append(request.headers.get("authorization", ""))
         await asyncio.sleep(self.latency)
         for hook in (self.before_all, self.before_list if is_list else self.before_job):
             if hook and (instead := await hook(request)):

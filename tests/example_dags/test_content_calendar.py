@@ -35,7 +35,7 @@ def run(calendar: Path, target: Path, day: str = "2026-11-22") -> tuple[str, Pat
 @pytest.fixture
 def fast(sora_emulator: Emulator, airflow_db: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """Jobs that are done when the trigger first looks."""
-    sora_emulator.jobs.speed = 1000
+    sora_emulator.jobs.speed = 60  # its videos expire after an hour of its time: one minute of ours
     return sora_emulator
 
 

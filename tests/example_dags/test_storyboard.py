@@ -11,7 +11,7 @@ from tests.dags.running import run_dag
 
 
 def test_the_film_and_its_spritesheet_are_stored(sora_emulator: Emulator, airflow_db: Path, tmp_path: Path) -> None:
-    sora_emulator.jobs.speed = 1000
+    sora_emulator.jobs.speed = 60
     assert run_dag(storyboard.storyboard(), target=tmp_path.as_uri(), size="64x64") == "success"
     assert {path.name for path in tmp_path.iterdir()} == {"casting.mp4", "film-video.mp4", "film-spritesheet.jpg"}
     with av.open(str(tmp_path / "film-video.mp4"), "r") as container:

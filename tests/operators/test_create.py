@@ -112,7 +112,7 @@ def test_failing_polls_do_not_fail_the_video(fast: Emulator, run: Run) -> None:
 def test_progress_is_logged_as_it_changes(
     sora_emulator: Emulator, run: Run, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    sora_emulator.jobs.speed = 40
+    sora_emulator.jobs.speed = 6
     with caplog.at_level(logging.INFO):
         run(operator(poll_interval=0.005))
     out = capsys.readouterr().out  # where Airflow 3 shows an operator's own log
