@@ -64,6 +64,7 @@ class ListUse:
     def throttled(self, until: float) -> None:
         """Take that the server refused the list for coming too soon, and when it takes requests again."""
         self._throttles += 1
+        self._reading = 0
         if self._throttles >= MAX_THROTTLES:
             self._throttles = 0
             self._avoid_until = until + THROTTLED_SECONDS

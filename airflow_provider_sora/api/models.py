@@ -7,6 +7,7 @@ them to null or "", and use types and statuses of their own: what can be underst
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -73,7 +74,7 @@ def _unix_seconds(value: object) -> int | None:
         except ValueError:
             return None
     number = _number(value)
-    return None if number is None else int(number)
+    return int(number) if number is not None and math.isfinite(number) else None
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]

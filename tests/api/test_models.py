@@ -61,6 +61,7 @@ def test_only_queued_and_in_progress_are_running() -> None:
         ("seconds", "", None),
         ("seconds", None, None),
         ("size", "", None),
+        ("created_at", float("inf"), None),
         ("created_at", 1700000000, 1700000000),
         ("created_at", 1700000000.9, 1700000000),
         ("created_at", "1700000000", 1700000000),

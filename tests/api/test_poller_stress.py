@@ -13,7 +13,7 @@ from tests.api.conftest import answer
 from tests.api.job_world import Job, World
 from tests.api.virtual_time import in_virtual_time
 
-WAITS = 200
+WAITS = 120
 BAD_SECONDS = 900.0  # afterwards the server is well again
 
 
