@@ -198,7 +198,7 @@ class TaskRun:
         error: Exception | None = None
         for _ in range(_TRIES):
             try:
-                return self.one_try(generation)
+                self.one_try(generation)
             except exceptions.SoraError as failed:
                 error = failed
                 if not failed.retryable:
@@ -206,6 +206,8 @@ class TaskRun:
                 self.world.now += 60
             except DiedError:
                 self.world.now += 300
+            else:
+                return None
         return error
 
     def one_try(self, generation: int) -> None:
