@@ -118,8 +118,9 @@ class Search:
         return list(self._attempt.claims.siblings(intent.fingerprint.prompt.text))
 
     def _wanted(self, intent: Record, siblings: list[claims.Claim]) -> Wanted:
-        not_it = set(intent.earlier_ids)
-        not_it |= {id_digest(video_id) for video_id in (*self._request.source_ids(), *self._attempt.claims.taken())}
+        taken = self._attempt.claims.taken()
+        not_it = set(intent.earlier_ids) | {id_digest(video_id) for video_id in self._request.source_ids()}
+        not_it |= {id_digest(job.video_id) for job in taken}
         not_it |= {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id}
         same_prompt = intent.fingerprint.prompt == self._fingerprint.prompt
         return Wanted(
@@ -130,6 +131,11 @@ class Search:
                 *(Since(sibling.intended_at, sibling.snapshot) for sibling in siblings),
             ),
             not_it,
+            known={
+                id_digest(job.video_id): job.prompt
+                for job in taken
+                if job.prompt is not None and job.model == intent.fingerprint.model
+            },
             refused_once=intent.refused_once,
             only_running=self._attempt.was_cleared,
             siblings=1 + sum(sibling.video_id is None for sibling in siblings),

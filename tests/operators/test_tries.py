@@ -116,7 +116,11 @@ def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) 
     sibling = create().execute(context(Ti(xcom=xcom, map_index=0)))
     mine = create().execute(context(Ti(xcom=xcom, map_index=1, try_number=2)))
     assert mine["id"] != sibling["id"]
-    jobs = {index: value["ids"] for (_, index, key), value in xcom.items() if key == "sora_jobs"}
+    jobs = {
+        index: [job["video_id"] for job in value["jobs"]]
+        for (_, index, key), value in xcom.items()
+        if key == "sora_jobs"
+    }
     assert jobs == {0: [sibling["id"]], 1: [mine["id"]]}
 
 

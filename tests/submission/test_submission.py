@@ -343,6 +343,16 @@ def test_jobs_of_others_are_no_reason_to_stop_where_the_server_is_known_to_show_
     assert world.posts == 2
 
 
+def test_a_job_whose_prompt_is_known_shows_that_the_server_shows_prompts_too(world: World) -> None:
+    xcom = XCom(world, jobs={7: "video_1"})
+    world.add(**REQUEST.fields(), status="completed")
+    store = Store(world)
+    dies(world, store, "dies before", CreateVideo(prompt="another", model="wan"))
+    world.add(prompt="of somebody else", model="wan")
+    submit(world, attempt(world, store, claims=xcom.of(0)), CreateVideo(prompt="another", model="wan"))
+    assert world.posts == 2
+
+
 # 2: a source, and what was known before, is never the result
 
 
