@@ -23,7 +23,7 @@ from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
 from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
 from airflow_provider_sora.submission.claims import Taken
-from airflow_provider_sora.submission.record import Fingerprint
+from airflow_provider_sora.submission.record import Fingerprint, Stage
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
@@ -129,33 +129,32 @@ class SoraJobOperator(BaseOperator):
         with failing_fast():
             ended = VideoEvent.parse(event)
         goes_on = ended.video is not None and ended.step + 1 < self.step_count()
-        self._finish(context, ended.step, unfinished=goes_on or ended.leaves_running)
+        self._mark(context, ended.step, "open" if goes_on or ended.leaves_running else "done")
         with failing_fast():
             manifest = ended.manifest()
         self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
         return self._make(context, ended.step + 1, manifest) if goes_on else manifest.to_json()
 
-    def _finish(self, context: Context, step: int, *, unfinished: bool = False) -> None:
-        """Remember, for this step and those before, whether a Clear makes a new video (`Attempt.finish`).
+    def _mark(self, context: Context, step: int, stage: Stage) -> None:
+        """Remember, for this step and those before, what a Clear is to make of them.
 
-        The first step is the one that counts if this is cut off: it is told last that it is finished, and first that
-        it is not.
+        The first step is the one that counts if this is cut off: it is opened first, and closed last.
         """
         steps = range(step + 1)
-        for each in steps if unfinished else reversed(steps):
-            self._attempt(context, each).finish(unfinished=unfinished)
+        for each in steps if stage == "open" else reversed(steps):
+            self._attempt(context, each).mark(stage)
 
     def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
         with failing_fast(), SoraHook(self.sora_conn_id) as hook:
             video = self._submit(context, hook, step, source)
             self._running = video.id
             if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
-                self._finish(context, step)
+                self._mark(context, step, "done")
                 return VideoManifest.of(video, self.sora_conn_id).to_json()
             wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, self._since(hook, video))
             if self.deferrable and video.status.is_running:
                 # From here on a Clear deletes the job (`cancel_on_kill`): it is a wish for another video.
-                self._finish(context, step)
+                self._mark(context, step, "waiting")
                 self._defer(wait, step)
             event = self._ended(hook, video, wait, step)
         return self.execute_complete(context, event.to_json())

@@ -10,7 +10,7 @@ from typing import Literal
 from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission import record
 from airflow_provider_sora.submission.claims import Claims, NoClaims
-from airflow_provider_sora.submission.record import Record, Store
+from airflow_provider_sora.submission.record import Record, Stage, Store
 
 OnAmbiguous = Literal["fail", "submit"]
 
@@ -55,14 +55,11 @@ class Attempt:
             record.save(self.store, self.key, state)
         return state
 
-    def finish(self, *, unfinished: bool = False) -> None:
-        """Remember that the job's video or error was handed on, so that a cleared task makes a new one.
-
-        :param unfinished: nobody has had it, and the job was left running: a cleared task goes on with it
-        """
+    def mark(self, stage: Stage) -> None:
+        """Remember what a cleared task is to make of the job."""
         try:
             found = self.load()
         except SoraUndecidedError:
             return  # the next submission says so; what was made is handed on
-        if found is not None and found.unfinished != unfinished:
-            self.save(found.but(unfinished=unfinished))
+        if found is not None and found.stage != stage:
+            self.save(found.but(stage=stage))
