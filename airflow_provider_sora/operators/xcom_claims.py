@@ -37,10 +37,13 @@ class XComClaims:
         return index if isinstance(index, int) else -1
 
     def taken(self) -> Sequence[Taken]:
-        """The jobs that other tasks of the DAG have, in this run and earlier ones, and this one's of other steps."""
+        """The jobs that other tasks of the DAG have, and this one's of other steps.
+
+        Of earlier runs only the last: a history of years is not to be read for one lost answer.
+        """
         taken: list[Taken] = []
         for task_id in self._task_ids():
-            for value in _dicts(self._pull(task_id, JOBS_KEY, include_prior_dates=True)):
+            for value in _dicts([*self._pull(task_id, JOBS_KEY), self._pull_last(task_id, JOBS_KEY)]):
                 taken += _read(Taken, value.get("jobs"))
         of_this_step = {job.video_id for job in self._own()[self._step :]}
         return [job for job in taken if job.video_id not in of_this_step]
@@ -77,10 +80,14 @@ class XComClaims:
         tasks = getattr(self._dag, "tasks", ())
         return sorted({self._ti.task_id, *(task.task_id for task in tasks if _makes_videos(task))})
 
-    def _pull(self, task_id: str, key: str, *, include_prior_dates: bool = False) -> Iterator[Any]:
+    def _pull(self, task_id: str, key: str) -> Iterator[Any]:
         """All values, of each mapped instance: a list of tasks makes Airflow answer a list, whatever the tasks are."""
-        found = self._ti.xcom_pull(task_ids=[task_id], key=key, include_prior_dates=include_prior_dates)
-        return iter(found or ())
+        return iter(self._ti.xcom_pull(task_ids=[task_id], key=key) or ())
+
+    def _pull_last(self, task_id: str, key: str) -> Any:
+        """The newest value of this run and those before, of the same mapped instance."""
+        options = {"map_indexes": self._map_index, "include_prior_dates": True}
+        return self._ti.xcom_pull(task_ids=task_id, key=key, **options)
 
 
 def _makes_videos(task: Any) -> bool:

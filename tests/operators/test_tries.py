@@ -37,18 +37,26 @@ class Store(dict[str, Any]):
 
 @dataclass
 class Ti:
-    """A task instance; `xcom` is what all of them have pushed: by task, mapped instance and key."""
+    """A task instance.
+
+    :param xcom: what all of the run have pushed: by task, mapped instance and key
+    :param before: what tasks pushed in the run before
+    """
 
     try_number: int = 1
     max_tries: int = 2
     task_id: str = "create"
     xcom: dict[tuple[str, int, str], Any] = field(default_factory=dict)
     map_index: int = -1
+    before: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[self.task_id, self.map_index, key] = value
 
-    def xcom_pull(self, task_ids: list[str], key: str, *, include_prior_dates: bool) -> Any:
+    def xcom_pull(self, task_ids: list[str] | str, key: str, **options: Any) -> Any:
+        if isinstance(task_ids, str):
+            assert options == {"map_indexes": self.map_index, "include_prior_dates": True}
+            return self.before.get(task_ids)
         found = [value for (task_id, _, named), value in self.xcom.items() if (task_id in task_ids) and named == key]
         return found or [None]  # Airflow 3 answers so where there is nothing
 

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.submission.claims import Claim, Taken
+from airflow_provider_sora.submission.prompts import PromptDigest
 from tests.operators.test_tries import Ti
 
 
@@ -43,6 +44,13 @@ def test_each_task_of_the_dag_knows_the_jobs_of_the_others() -> None:
     assert ids(run.claims("other")) == {"three"}
     assert ids(run.claims("other", step=1)) == {"one", "three"}
     assert ids(run.claims("other", step=2)) == {"one", "two", "three"}
+
+
+def test_the_jobs_of_the_run_before_are_known_too() -> None:
+    earlier = Taken(video_id="one", prompt=PromptDigest.of("a cat"))
+    before = {"other": {"index": -1, "jobs": [earlier.model_dump(mode="json")]}}
+    alone: Any = {"ti": Ti(before=before), "dag": SimpleNamespace(tasks=[create("other")])}
+    assert XComClaims(alone, 0).taken() == [earlier]
 
 
 def test_a_step_that_is_made_anew_has_no_steps_after_it() -> None:
