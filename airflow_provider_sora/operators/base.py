@@ -154,7 +154,7 @@ class SoraJobOperator(BaseOperator):
             wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, self._since(hook, video))
             if self.deferrable and video.status.is_running:
                 # From here on a Clear deletes the job (`cancel_on_kill`): it is a wish for another video.
-                self._mark(context, step, "waiting")
+                self._mark(context, step, "done" if self._ends_in_the_trigger(step) else "waiting")
                 self._defer(wait, step)
             event = self._ended(hook, video, wait, step)
         return self.execute_complete(context, event.to_json())
@@ -202,6 +202,9 @@ class SoraJobOperator(BaseOperator):
         with SoraHook(self.sora_conn_id) as hook:
             self.log.info("Killed: %s", hook.cancel_video(self._running))
 
+    def _ends_in_the_trigger(self, step: int) -> bool:
+        return self.end_from_trigger and step + 1 == self.step_count()
+
     def _defer(self, wait: Wait, step: int) -> None:
         self.defer(
             trigger=SoraVideoTrigger(
@@ -212,7 +215,7 @@ class SoraJobOperator(BaseOperator):
                 since=wait.since,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
-                end_task=self.end_from_trigger and step + 1 == self.step_count(),
+                end_task=self._ends_in_the_trigger(step),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _GRACE,

@@ -254,13 +254,29 @@ def test_a_clear_after_a_kill_goes_on_and_after_the_end_makes_a_new_video(
     assert sora_emulator.creates == 2
 
 
-def test_a_clear_while_the_job_is_waited_for_in_the_triggerer_makes_a_new_video(sora_emulator: Emulator) -> None:
-    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+@pytest.mark.parametrize(("ends_in_trigger", "is_finished"), [(False, False), (True, False), (True, True)])
+def test_a_clear_while_the_job_is_waited_for_in_the_triggerer_makes_a_new_video(
+    sora_emulator: Emulator, ends_in_trigger: bool, is_finished: bool
+) -> None:
+    """A task that ends in the triggerer has handed on its video there."""
+    store, ti = Store(), Ti()
+    options = {"deferrable": True, "wait_for_completion": True, "end_from_trigger": ends_in_trigger}
     for expected in (1, 2):
         with pytest.raises(TaskDeferred):
             create(**options).execute(context(ti, store))
         assert sora_emulator.creates == expected
+        if is_finished:
+            sora_emulator.jobs.all()[0].ended_at = 0.0
         ti = cleared(ti)
+
+
+def test_a_clear_takes_a_video_that_the_triggerer_left_behind(sora_emulator: Emulator) -> None:
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(ti, store))
+    sora_emulator.jobs.all()[0].ended_at = 0.0
+    assert create(**options).execute(context(cleared(ti), store))["status"] == "completed"
+    assert sora_emulator.creates == 1
 
 
 def test_a_clear_after_the_wait_timed_out_goes_on_with_the_job(sora_emulator: Emulator) -> None:
