@@ -39,7 +39,7 @@ from airflow_provider_sora.api.uploads import Fit
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks.calls import api_call
-from airflow_provider_sora.hooks.cancelling import cancelled, in_a_hurry, not_cancelled
+from airflow_provider_sora.hooks.cancelling import cancelled, ended, in_a_hurry, not_cancelled
 from airflow_provider_sora.hooks.connection import explain, read_config
 from airflow_provider_sora.sources import ReferenceAs
 
@@ -196,9 +196,15 @@ class SoraHook(BaseHook):
             yield chunk
 
     def cancel_video(self, video_id: str) -> str:
-        """Delete a job that nobody waits for any more: once, in at most a few seconds; what became of it, in words."""
+        """Delete a running job that nobody waits for any more; what became of it, in words.
+
+        Each request is sent once and may take a few seconds. A video that is finished stays: it is paid for.
+        """
         try:
             with SoraClient(self._killing_config(), RetryPolicy(attempts=1)) as client:
+                video = client.send(build(RetrieveVideo, video_id=video_id))
+                if not video.status.is_running:
+                    return ended(video)
                 return cancelled(video_id, client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
             return not_cancelled(video_id, error)
@@ -209,6 +215,9 @@ class SoraHook(BaseHook):
             connection = await get_async_connection(self.sora_conn_id, hook=self)
             config = read_config(connection, await get_async_extra_dejson(connection))
             async with await AsyncSoraClient.create(in_a_hurry(config), RetryPolicy(attempts=1)) as client:
+                video = await client.send(build(RetrieveVideo, video_id=video_id))
+                if not video.status.is_running:
+                    return ended(video)
                 return cancelled(video_id, await client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
             return not_cancelled(video_id, error)

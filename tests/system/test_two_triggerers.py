@@ -1,0 +1,81 @@
+"""High availability: a triggerer that stands still loses its triggers to another one, and wakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from airflow_provider_sora.emulator import Emulator
+from dev.deployment import Deployment, until
+from dev.deployment_airflow2 import Airflow2Deployment
+from tests.system.conftest import DIALECTS, IS_AIRFLOW_2, conn_id
+
+pytestmark = pytest.mark.system
+
+
+def asked(server: Emulator, route: str) -> int:
+    return sum(1 for entry in server.requests if entry["route"] == route)
+
+
+@pytest.fixture(scope="module")
+def two_triggerers(request: pytest.FixtureRequest) -> Iterator[Deployment | Airflow2Deployment]:
+    """An Airflow of the tested version, whose second triggerer is started by the first test."""
+    deployment = request.getfixturevalue("airflow2" if IS_AIRFLOW_2 else "airflow")
+    yield deployment
+    deployment.resume("triggerer")
+    deployment.kill("second-triggerer")
+
+
+@dataclass
+class Outcome:
+    """What came of one run."""
+
+    state: str
+    creates: int
+    deletes: int
+    jobs: int
+
+
+@pytest.fixture(scope="module")
+def outcomes(two_triggerers: Deployment | Airflow2Deployment, dialects: dict[str, Emulator]) -> dict[str, Outcome]:
+    """A run on each server, whose triggerer stands still until another one has its trigger, and wakes."""
+    airflow = two_triggerers
+    runs = {name: airflow.trigger("waiting", conn_id=conn_id(name), prompt="a stalled wait") for name in dialects}
+    until(lambda: all(asked(server, "retrieve") > 1 for server in dialects.values()), "the triggerer waits for all")
+    [first] = airflow.triggerers()
+    waits = set(airflow.triggers())
+    airflow.start("second-triggerer")
+    until(lambda: len(airflow.triggerers()) == 2, "the second triggerer is there")
+    second = airflow.triggerers()[-1]
+
+    airflow.pause("triggerer")
+    until(lambda: {airflow.triggers()[wait] for wait in waits} == {second}, "the second triggerer has all triggers")
+    before = {name: asked(server, "retrieve") for name, server in dialects.items()}
+    until(lambda: all(asked(dialects[name], "retrieve") > before[name] + 1 for name in before), "it waits for all")
+    airflow.resume("triggerer")
+    until(lambda: has_cancelled(airflow, first, len(runs)), "the first triggerer has cancelled its triggers")
+
+    for server in dialects.values():
+        server.clock.advance(60)
+    ended = ("success", "failed")
+    until(lambda: all(airflow.run_state("waiting", run) in ended for run in runs.values()), "all runs end")
+    return {
+        name: Outcome(
+            airflow.run_state("waiting", runs[name]), server.creates, asked(server, "delete"), len(server.jobs.all())
+        )
+        for name, server in dialects.items()
+    }
+
+
+def has_cancelled(airflow: Deployment | Airflow2Deployment, triggerer: int, count: int) -> bool:
+    logs = [path.read_text() for path in airflow.home.rglob(f"*.trigger.{triggerer}.log")]
+    return sum("trigger completed" in text or "cancel" in text.lower() for text in logs) >= count
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_triggerer_that_wakes_leaves_the_job_to_the_one_that_took_over(
+    outcomes: dict[str, Outcome], dialect: str
+) -> None:
+    assert outcomes[dialect] == Outcome("success", creates=1, deletes=0, jobs=1)
