@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,11 @@ class Processes:
         """The ids of all triggerers that have not ended, oldest first, those that stand still included."""
         statement = "SELECT id FROM job WHERE job_type = 'TriggererJob' AND end_date IS NULL ORDER BY id"
         return [found[0] for found in self.query(statement)]
+
+    def heartbeat(self, triggerer: int) -> float:
+        """When a triggerer was last heard of, in unix seconds."""
+        [[moment]] = self.query("SELECT latest_heartbeat FROM job WHERE id = ?", str(triggerer))
+        return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
 
     def triggers(self) -> dict[int, int | None]:
         """Which triggerer each trigger is assigned to."""

@@ -30,8 +30,10 @@ def cancelled(video_id: str, deleted: bool) -> str:
     return f"video {video_id} {'was deleted' if deleted else 'is to be deleted'} on the server"
 
 
-def ended(video: Video) -> str:
-    """Why a job is not deleted that has ended by itself: a finished video is not to be lost."""
+def reason_to_stay(video: Video) -> str | None:
+    """Why a job is not deleted that the server shows so: a finished video is not to be lost."""
+    if video.status.is_running:
+        return None
     return f"video {video.id} stays on the server: its job has ended ({video.server_status or video.status.value})"
 
 

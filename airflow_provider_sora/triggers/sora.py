@@ -21,6 +21,7 @@ from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
 
 # Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
 KILL_SECONDS = 25.0
+ASK_SECONDS = 10.0
 
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
 log = logging.getLogger(__name__)
@@ -131,7 +132,8 @@ class SoraVideoTrigger(BaseTrigger):
             return "Airflow's own timeout may have ended the wait"
         with stalls.watching():
             try:
-                state = await task_state(self.task_instance)
+                async with asyncio.timeout(ASK_SECONDS):
+                    state = await task_state(self.task_instance)
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
                 return f"Airflow does not say what its task does ({type(error).__name__}: {error})"
             if stalls.has_stalled():

@@ -14,7 +14,6 @@ from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
-from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 
 
 class Store(dict[str, Any]):
@@ -217,16 +216,3 @@ def test_what_became_of_a_killed_job_is_said(sora_emulator: Emulator, arrange: d
             if arrange:
                 sora_emulator.faults.add(Fault("delete", "status", **arrange))
             assert words in cancel()
-
-
-@pytest.mark.parametrize(("cancel", "left"), [(True, 0), (False, 1)])
-def test_killing_a_deferred_task_deletes_its_job_unless_told_not_to(
-    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, cancel: bool, left: int
-) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
-    video = create().execute({})
-    trigger = SoraVideoTrigger(
-        sora_conn_id="sora_default", video_id=video["id"], deadline=9e9, poll_interval=60, cancel_on_kill=cancel
-    )
-    asyncio.run(trigger.on_kill())
-    assert len(sora_emulator.jobs.all()) == left
