@@ -20,8 +20,8 @@ from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_t
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
 
 # Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
-KILL_SECONDS = 25.0
-ASK_SECONDS = 10.0
+KILL_SECONDS = 28.0
+ASK_SECONDS = 18.0  # the first question of all makes the triggerer build its API, which takes seconds
 
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
 log = logging.getLogger(__name__)
