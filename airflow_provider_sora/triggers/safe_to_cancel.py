@@ -3,7 +3,8 @@
 Airflow calls `on_kill` for whatever a triggerer runs and is not to run any more. That is a task which a user has
 cleared or marked, and also one that another triggerer has taken over, and may have ended since (the docstring of
 `TriggerRunner.cancel_triggers` in Airflow 3.3.2 takes the second for impossible). So Airflow is asked for the state of
-the task, and in doubt the job lives: it is paid for, and somebody may wait for it.
+the task, and where that leaves a doubt for its job, and in doubt the job lives: it is paid for, and somebody may wait
+for it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+
+from airflow_provider_sora.operators.xcom_claims import JOBS_KEY
 
 # The scheduler ends a wait that is too old by its own clock.
 _CLOCKS_APART = timedelta(seconds=30)
@@ -39,6 +42,28 @@ async def task_state(ti: Any) -> str | None:
     states: dict[str, dict[str, str | None]] = await asyncio.to_thread(ask)
     name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
     return states.get(ti.run_id, {}).get(name, DELETED)
+
+
+async def task_job(ti: Any, step: int) -> str | None:
+    """The job that a task instance has for a step now, as it told the others of its DAG; None where it has not yet.
+
+    A cleared task may wait again, and for another job, before its triggerer hears of the Clear.
+
+    :raises Exception: whatever the question breaks on
+    """
+    from airflow.sdk.execution_time.xcom import XCom
+
+    ask = partial(
+        XCom.get_one,
+        key=JOBS_KEY,
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        map_index=ti.map_index,
+    )
+    jobs = await asyncio.to_thread(ask)
+    ids = jobs.get("ids") if isinstance(jobs, dict) else None
+    return ids[step] if isinstance(ids, list) and len(ids) > step and isinstance(ids[step], str) else None
 
 
 def reason_to_keep(state: str | None, *, keep_on_clear: bool) -> str | None:

@@ -10,13 +10,14 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraError, SoraWaitError
 from airflow_provider_sora.hooks.polling import poller_for
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_state
+from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_job, task_state
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
 
 # Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
@@ -99,11 +100,11 @@ class SoraVideoTrigger(BaseTrigger):
             video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
             return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
         except SoraError as error:
-            return VideoEvent.of_error(self.video_id, error)
+            return VideoEvent.of_error(self.video_id, error, self.step)
         except Exception as error:  # the id must reach the task, whatever broke here
             log.exception("Waiting for video %s broke", self.video_id)
-            cause = f"{type(error).__name__}: {error}"
-            return VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
+            broken = SoraWaitError(self.video_id, f"{type(error).__name__}: {error}", last_status="unknown")
+            return VideoEvent.of_error(self.video_id, broken, self.step)
 
     async def on_kill(self) -> None:
         """Delete the job where a user has acted for sure: best effort, and in bounded time.
@@ -133,12 +134,17 @@ class SoraVideoTrigger(BaseTrigger):
         with stalls.watching():
             try:
                 async with asyncio.timeout(ASK_SECONDS):
-                    state = await task_state(self.task_instance)
+                    reason = await self._reason_of_task()
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
                 return f"Airflow does not say what its task does ({type(error).__name__}: {error})"
-            if stalls.has_stalled():
-                return "the triggerer stood still while it asked Airflow"
-        return reason_to_keep(state, keep_on_clear=self.keep_on_clear)
+            return "the triggerer stood still while it asked Airflow" if stalls.has_stalled() else reason
+
+    async def _reason_of_task(self) -> str | None:
+        reason = reason_to_keep(await task_state(self.task_instance), keep_on_clear=self.keep_on_clear)
+        if reason is None:
+            return None
+        job = await task_job(self.task_instance, self.step)
+        return None if job is not None and canonical_id(job) != canonical_id(self.video_id) else reason
 
     def _event(self, event: VideoEvent) -> TriggerEvent:
         if not self.end_task or event.video is None:

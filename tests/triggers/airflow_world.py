@@ -29,11 +29,17 @@ _CLEARED = frozenset({None, "scheduled", "queued", "running"})
 
 @dataclass
 class Task:
-    """A task instance; `job` is what it remembers, `wait` the trigger that it is deferred to."""
+    """A task instance.
+
+    :param wait: the trigger that it is deferred to
+    :param job: what it remembers
+    :param told: what the others of its DAG know; Airflow forgets that when a try begins
+    """
 
     state: str | None = None
     wait: int | None = None
     job: str | None = None
+    told: str | None = None
     resume: Resume | None = None
     retries: int = 1
     exists: bool = True
@@ -82,6 +88,7 @@ class World:
     server_works: bool = True
     killing: Triggerer | None = None
     waits: int = 0
+    dies_early: bool = False
 
     # Airflow's scheduler and workers
 
@@ -101,15 +108,24 @@ class World:
         if resume == "with the video":
             task.state = "success"
         elif resume == "with an error":
-            task.state = "up_for_retry" if task.retries else "failed"
-            task.retries -= 1
+            self._fail()
         else:
             self._try()
 
+    def _fail(self) -> None:
+        self.task.state = "up_for_retry" if self.task.retries > 0 else "failed"
+        self.task.retries -= 1
+
     def _try(self) -> None:
+        self.task.told = None
+        if self.dies_early:
+            self.dies_early = False
+            self._fail()
+            return
         if self.task.job is None:
             self.task.job = f"video_{len(self.jobs)}"
             self.jobs[self.task.job] = "in_progress"
+        self.task.told = self.task.job
         status = self.jobs[self.task.job]
         assert status != "deleted", "a try finds that its job was deleted"
         if status == "completed":
@@ -250,6 +266,16 @@ class World:
     async def task_state(self, ti: Any) -> str | None:
         """Airflow's answer, as `question` says."""
         state = self.task.state if self.task.exists else DELETED
+        await self._answer()
+        return state
+
+    async def task_job(self, ti: Any, step: int) -> str | None:
+        """The same for the task's job."""
+        told = self.task.told if self.task.exists else None
+        await self._answer()
+        return told
+
+    async def _answer(self) -> None:
         if self.question == "error":
             raise RuntimeError("the API server is away")
         if self.question == "silence":
@@ -259,7 +285,6 @@ class World:
             self.pass_time(8)
         if self.question == "stall":
             self._stall()
-        return state
 
     def _stall(self) -> None:
         """The triggerer stands still while the answer is on its way, and users and others go on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,15 +59,20 @@ async def cancel(trigger: SoraVideoTrigger) -> None:
     await trigger.on_kill()
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, state: str | None) -> list[Any]:
-    """Let Airflow answer with a state; whom it was asked about."""
+def answering(monkeypatch: pytest.MonkeyPatch, state: str | None, job: str | None = None) -> list[Any]:
+    """Let Airflow answer with a state, and with the job that the task has; what it was asked about."""
     asked: list[Any] = []
 
     async def task_state(ti: Any) -> str | None:
         asked.append(ti)
         return state
 
+    async def task_job(ti: Any, step: int) -> str | None:
+        asked.append((ti, step))
+        return job
+
     monkeypatch.setattr(sora, "task_state", task_state)
+    monkeypatch.setattr(sora, "task_job", task_job)
     return asked
 
 
@@ -95,6 +101,34 @@ def test_in_doubt_the_job_lives_and_the_log_names_it(
         asyncio.run(cancel(trigger))
     assert len(sora_emulator.jobs.all()) == 1
     assert f"video {trigger.video_id} is left running on the server: its task is {state}" in caplog.text
+
+
+@pytest.mark.parametrize("state", ["deferred", "up_for_retry"])
+def test_a_task_that_waits_for_another_job_by_now_was_cleared(
+    sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    asked = answering(monkeypatch, state, "video_of_the_next_try")
+    asyncio.run(cancel(trigger))
+    assert asked == [None, (None, trigger.step)]
+    assert sora_emulator.jobs.all() == []
+
+
+def test_a_task_that_waits_for_the_job_in_another_triggerer_keeps_it(
+    sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, "deferred", trigger.video_id)
+    asyncio.run(cancel(trigger))
+    assert len(sora_emulator.jobs.all()) == 1
+
+
+def test_the_ids_of_a_gateway_may_name_the_same_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrapped(model: str) -> str:
+        text = f"litellm:custom_llm_provider:x;model_id:{model};video_id:video_1"
+        return "video_" + base64.b64encode(text.encode()).decode()
+
+    answering(monkeypatch, "deferred", wrapped("a model"))
+    trigger = waiting_for(wrapped(""))
+    assert asyncio.run(trigger._reason_of_task()) == "its task is deferred"
 
 
 async def refusing(ti: Any) -> str | None:

@@ -47,6 +47,7 @@ class Cancelling(RuleBasedStateMachine):
             pass
 
         self.patch.setattr(sora, "task_state", world.task_state)
+        self.patch.setattr(sora, "task_job", world.task_job)
         self.patch.setattr(hooks.AsyncSoraClient, "create", client)
         for name in ("get_async_connection", "get_async_extra_dejson"):
             self.patch.setattr(hooks, name, nothing)
@@ -100,6 +101,20 @@ class Cancelling(RuleBasedStateMachine):
             triggerer.paused = True
             self.world.pass_time(seconds)
 
+    @rule(which=WHICH, ending=st.sampled_from(["poll", "give_up", "pause"]), steps=st.integers(0, 8))
+    def another_takes_over(self, which: int, ending: str, steps: int) -> None:
+        """One stands still, another has its wait and perhaps ends it, the task goes on, and the first wakes."""
+        if not (first := self.working(which)):
+            return
+        first.paused = True
+        self.world.pass_time(40)
+        for other in range(len(self.world.triggerers)):
+            getattr(self, ending)(other)
+        for _ in range(steps):
+            self.world.schedule()
+        first.paused, first.woken = False, self.world.now
+        self.world.pass_time(1)
+
     @rule(which=WHICH)
     def kill(self, which: int) -> None:
         """SIGKILL, and another one in its place."""
@@ -123,6 +138,7 @@ class Cancelling(RuleBasedStateMachine):
     @rule()
     def time_out(self) -> None:
         self.world.time_out()
+        self.world.pass_time(1)
 
     @precondition(lambda self: not self.world.task.has_ended)
     @rule()
@@ -132,6 +148,10 @@ class Cancelling(RuleBasedStateMachine):
     @rule(question=st.sampled_from(["answered", "answered late", "error", "silence", "stall"]))
     def airflow_answers(self, question: Any) -> None:
         self.world.question = question
+
+    @rule()
+    def the_next_try_dies_before_its_post(self) -> None:
+        self.world.dies_early = True
 
     @rule(works=st.booleans())
     def server_answers(self, works: bool) -> None:
@@ -196,6 +216,10 @@ async def always_a_reason(trigger: SoraVideoTrigger) -> str | None:
     return "better safe than sorry"
 
 
+def always_another(_: str) -> object:
+    return object()
+
+
 AWAITED = "a job that somebody waits for was deleted"
 PLANTS: dict[str, tuple[Any, str, Any, str]] = {
     "delete without asking": (SoraVideoTrigger, "on_kill", without_asking, AWAITED),
@@ -205,7 +229,7 @@ PLANTS: dict[str, tuple[Any, str, Any, str]] = {
     "mind no timeout of Airflow": (sora, "is_timed_out", never, AWAITED),
     "delete finished videos": (hooks, "reason_to_stay", nothing_stays, "a finished video was deleted"),
     "never delete": (SoraVideoTrigger, "_reason_to_keep", always_a_reason, "a user acted for sure"),
-    "ask without end": (sora, "ASK_SECONDS", 9e9, "cancelling takes longer"),
+    "mind no task's job": (sora, "canonical_id", always_another, AWAITED),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.utils.state import TaskInstanceState
 
-from airflow_provider_sora.triggers.safe_to_cancel import DELETED, is_timed_out, reason_to_keep, task_state
+from airflow_provider_sora.triggers.safe_to_cancel import DELETED, is_timed_out, reason_to_keep, task_job, task_state
 
 
 @pytest.mark.parametrize("state", ["success", "failed", "removed", DELETED])
@@ -76,3 +76,28 @@ def test_airflow_is_asked_for_one_task_instance(
     monkeypatch.setattr(runner.RuntimeTaskInstance, "get_task_states", staticmethod(states))
     assert asyncio.run(task_state(ti(map_index))) == state
     assert asked == [{"dag_id": "d", "task_ids": ["t"], "run_ids": ["r"], "map_index": map_index}]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="the question of Airflow 3, which alone asks it")
+@pytest.mark.parametrize(
+    ("jobs", "step", "job"),
+    [
+        ({"index": -1, "ids": ["video_1", "video_2"]}, 1, "video_2"),
+        ({"index": -1, "ids": ["video_1"]}, 1, None),
+        ({"index": -1, "ids": [None]}, 0, None),
+        ({"index": -1}, 0, None),
+        ("of another package", 0, None),
+        (None, 0, None),
+    ],
+)
+def test_the_task_says_which_job_it_has(monkeypatch: pytest.MonkeyPatch, jobs: Any, step: int, job: str | None) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def get_one(**which: Any) -> Any:
+        asked.append(which)
+        return jobs
+
+    xcom = importlib.import_module("airflow.sdk.execution_time.xcom")
+    monkeypatch.setattr(xcom.XCom, "get_one", get_one)
+    assert asyncio.run(task_job(ti(3), step)) == job
+    assert asked == [{"key": "sora_jobs", "dag_id": "d", "task_id": "t", "run_id": "r", "map_index": 3}]
