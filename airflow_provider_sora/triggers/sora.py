@@ -27,6 +27,8 @@ ASK_SECONDS = 18.0  # the first question of all makes the triggerer build its AP
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
 log = logging.getLogger(__name__)
 
+_cancelling: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks
+
 
 class SoraVideoTrigger(BaseTrigger):
     """Waits for one video job and yields one `VideoEvent`. It only reads, so two copies of it do no harm.
@@ -109,10 +111,16 @@ class SoraVideoTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Delete the job where a user has acted for sure: best effort, and in bounded time.
 
-        Airflow calls this also where another triggerer has taken the wait over; see `safe_to_cancel`.
+        Airflow calls this also where another triggerer has taken the wait over; see `safe_to_cancel`. It also cancels
+        this call when it looks for its triggers the next time, which is a second later: what was begun goes on.
         """
-        if not self.cancel_on_kill:
-            return
+        if self.cancel_on_kill:
+            cancelling = asyncio.create_task(self._cancel_in_time())
+            _cancelling.add(cancelling)
+            cancelling.add_done_callback(_cancelling.discard)
+            await asyncio.shield(cancelling)
+
+    async def _cancel_in_time(self) -> None:
         try:
             async with asyncio.timeout(KILL_SECONDS):
                 log.info("Cancelled: %s", await self._cancel())

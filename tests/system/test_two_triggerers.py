@@ -56,8 +56,9 @@ def two_triggerers(request: pytest.FixtureRequest) -> Iterator[Deployment | Airf
     """An Airflow of the tested version, whose second triggerer is started by `outcomes`."""
     deployment = request.getfixturevalue("airflow2" if IS_AIRFLOW_2 else "airflow")
     yield deployment
-    deployment.resume("triggerer")
     deployment.kill("second-triggerer")
+    deployment.kill("triggerer")
+    deployment.start("triggerer")  # one that never stood still
 
 
 @dataclass

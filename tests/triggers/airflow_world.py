@@ -203,7 +203,7 @@ class World:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             loop = runner.get_loop()
             began = loop.time()
-            runner.run(trigger.on_kill())
+            runner.run(_kill(trigger))
             assert loop.time() - began <= KILL_SECONDS, "cancelling takes longer than Airflow waits"
         self.killing = None
         assert not sure or self.jobs[trigger.video_id] == "deleted", "a user acted for sure, and the job goes on"
@@ -320,3 +320,15 @@ class World:
         assert status != "completed", "a finished video was deleted"
         self.jobs[request.video_id] = "deleted"
         return True
+
+
+async def _kill(trigger: SoraVideoTrigger) -> None:
+    """Call `on_kill` as Airflow 3.3.2 does: the trigger is cancelled again each second, until it has ended."""
+    killing = asyncio.create_task(trigger.on_kill())
+    done, _ = await asyncio.wait([killing], timeout=1)
+    if not done:
+        killing.cancel()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+    if done:
+        killing.result()

@@ -229,6 +229,34 @@ def test_deleting_ends_in_bounded_time(
     assert f"video {trigger.video_id} may go on: it was not deleted in time" in caplog.text
 
 
+def test_a_second_cancellation_does_not_end_what_was_begun(
+    sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.3.2 cancels a trigger again each second, its `on_kill` included."""
+
+    async def use() -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def task_state(ti: Any) -> str | None:
+            asked.set()
+            await answer.wait()
+            return "failed"
+
+        monkeypatch.setattr(sora, "task_state", task_state)
+        trigger._stalls = StallDetector(15.0)
+        killing = asyncio.create_task(trigger.on_kill())
+        await asked.wait()
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        answer.set()
+        await asyncio.gather(*sora._cancelling)
+
+    asyncio.run(use())
+    assert sora_emulator.jobs.all() == []
+    assert sora._cancelling == set()
+
+
 def test_the_limits_are_below_airflows_own() -> None:
     assert sora.ASK_SECONDS < sora.KILL_SECONDS < 30
 

@@ -216,6 +216,10 @@ async def always_a_reason(trigger: SoraVideoTrigger) -> str | None:
     return "better safe than sorry"
 
 
+def no_shield(task: Any) -> Any:
+    return task
+
+
 def always_another(_: str) -> object:
     return object()
 
@@ -228,6 +232,7 @@ PLANTS: dict[str, tuple[Any, str, Any, str]] = {
     "mind no stall": (StallDetector, "has_stalled", never, AWAITED),
     "mind no timeout of Airflow": (sora, "is_timed_out", never, AWAITED),
     "delete finished videos": (hooks, "reason_to_stay", nothing_stays, "a finished video was deleted"),
+    "end when cancelled again": (sora.asyncio, "shield", no_shield, "a user acted for sure"),
     "never delete": (SoraVideoTrigger, "_reason_to_keep", always_a_reason, "a user acted for sure"),
     "mind no task's job": (sora, "canonical_id", always_another, AWAITED),
 }
