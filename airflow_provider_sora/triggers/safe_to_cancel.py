@@ -2,9 +2,22 @@
 
 Airflow calls `on_kill` for whatever a triggerer runs and is not to run any more. That is a task which a user has
 cleared or marked, and also one that another triggerer has taken over, and may have ended since (the docstring of
-`TriggerRunner.cancel_triggers` in Airflow 3.3.2 takes the second for impossible). So Airflow is asked for the state of
-the task, and where that leaves a doubt for its job, and in doubt the job lives: it is paid for, and somebody may wait
-for it.
+`TriggerRunner.cancel_triggers` in Airflow 3.3.2 takes the second for impossible). In doubt the job lives: it is paid
+for, and somebody may wait for it. What a cancelled wait asks for, in this order, and what each answer leads to:
+
+    has this triggerer stood still?     yes: another one may have ended the wait, and a retry takes the job up: keep
+    may Airflow's timeout have passed?  yes: the job is left for the next try: keep
+    what is the task's state?           success, failed, removed, deleted: a user marked or deleted it: delete
+                                        none, scheduled, queued, running: a user cleared it: delete, unless the
+                                        task reuses its job on a Clear: keep
+                                        deferred, skipped, up_for_retry, anything else: a doubt, so ask
+    which job does the task have now?   another one: it was cleared and waits again: delete; this one, or none: keep
+    no answer, an error, a late answer  keep
+    does the job still run?             the server says no, or nothing: keep (`SoraHook.cancel_video_aio`)
+
+Without a stall no other triggerer can have had the wait, so a state that is not deferred comes from a user. Only the
+triggerer whose wait was cancelled deletes; a worker deletes where no other try is to come (`SoraJobOperator.on_kill`).
+`tests/triggers/test_cancel_model.py` searches for orders of events in which this deletes a job that is waited for.
 """
 
 from __future__ import annotations

@@ -168,6 +168,14 @@ def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
     assert len(sora_emulator.jobs.all()) == left
 
 
+def test_a_video_that_is_finished_when_its_task_is_killed_is_not_lost(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sora_emulator.jobs.speed = 1e6
+    killed_while_waiting(create(wait_for_completion=True), monkeypatch, KeyboardInterrupt())
+    assert len(sora_emulator.jobs.all()) == 1
+
+
 def test_a_killed_task_with_another_try_to_come_leaves_its_job_for_that(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

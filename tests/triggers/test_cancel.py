@@ -27,9 +27,9 @@ def deletes_running_jobs(sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def trigger(sora_emulator: Emulator) -> SoraVideoTrigger:
-    assert sora_emulator
     with SoraHook() as hook:
         video = hook.create_video("a cat", seconds=1, size="64x64")
+    assert sora_emulator.creates == 1
     return waiting_for(video.id)
 
 

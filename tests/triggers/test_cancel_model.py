@@ -6,6 +6,7 @@ defects show that the search finds them: the first is the one that was seen with
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.hooks import sora as hooks
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.triggers import sora
@@ -48,7 +50,7 @@ class Cancelling(RuleBasedStateMachine):
 
         self.patch.setattr(sora, "task_state", world.task_state)
         self.patch.setattr(sora, "task_job", world.task_job)
-        self.patch.setattr(hooks.AsyncSoraClient, "create", client)
+        self.patch.setattr(AsyncSoraClient, "create", client)
         for name in ("get_async_connection", "get_async_extra_dejson"):
             self.patch.setattr(hooks, name, nothing)
         for name in ("read_config", "in_a_hurry"):
@@ -189,7 +191,7 @@ SEARCH = settings(
 
 
 def test_no_job_is_deleted_that_somebody_waits_for() -> None:
-    run_state_machine_as_test(Cancelling, settings=SEARCH)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Cancelling, settings=SEARCH)
 
 
 async def without_asking(trigger: SoraVideoTrigger) -> None:
@@ -232,7 +234,7 @@ PLANTS: dict[str, tuple[Any, str, Any, str]] = {
     "mind no stall": (StallDetector, "has_stalled", never, AWAITED),
     "mind no timeout of Airflow": (sora, "is_timed_out", never, AWAITED),
     "delete finished videos": (hooks, "reason_to_stay", nothing_stays, "a finished video was deleted"),
-    "end when cancelled again": (sora.asyncio, "shield", no_shield, "a user acted for sure"),
+    "end when cancelled again": (asyncio, "shield", no_shield, "a user acted for sure"),
     "never delete": (SoraVideoTrigger, "_reason_to_keep", always_a_reason, "a user acted for sure"),
     "mind no task's job": (sora, "canonical_id", always_another, AWAITED),
 }
@@ -244,4 +246,4 @@ def test_the_search_finds_a_planted_defect(plant: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(owner, name, defect)
     search = settings(SEARCH, max_examples=6000, derandomize=True, phases=[Phase.generate])
     with pytest.raises(AssertionError, match=f"^{found}"):
-        run_state_machine_as_test(Cancelling, settings=search)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Cancelling, settings=search)
