@@ -171,8 +171,17 @@ def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
 def test_a_video_that_is_finished_when_its_task_is_killed_is_not_lost(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sora_emulator.jobs.speed = 1e6
-    killed_while_waiting(create(wait_for_completion=True), monkeypatch, KeyboardInterrupt())
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    task = create(wait_for_completion=True)
+
+    def wait(*_: Any) -> Any:
+        sora_emulator.clock.advance(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SoraHook, "wait_for_video", wait)
+    with pytest.raises(KeyboardInterrupt):
+        task.execute({})
+    task.on_kill()
     assert len(sora_emulator.jobs.all()) == 1
 
 

@@ -23,6 +23,7 @@ from airflow_provider_sora.triggers.stalls import StallDetector
 from tests.triggers.airflow_world import Triggerer, World
 
 WHICH = st.integers(0, 2)
+QUESTIONS = st.sampled_from(["answered", "answered late", "error", "silence", "stall"])
 
 
 class Cancelling(RuleBasedStateMachine):
@@ -33,9 +34,10 @@ class Cancelling(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.world = World()
 
-    @initialize(triggerers=st.integers(1, 3), reuse=st.booleans())
-    def start(self, triggerers: int, reuse: bool) -> None:
+    @initialize(triggerers=st.integers(1, 3), reuse=st.booleans(), question=QUESTIONS)
+    def start(self, triggerers: int, reuse: bool, question: Any) -> None:
         world = self.world
+        world.question = question
         world.reuse = reuse
         world.triggerers = [Triggerer(world) for _ in range(triggerers)]
         for _ in range(4):
@@ -147,7 +149,7 @@ class Cancelling(RuleBasedStateMachine):
     def the_run_times_out(self) -> None:
         self.world.task.state, self.world.task.resume = "skipped", None
 
-    @rule(question=st.sampled_from(["answered", "answered late", "error", "silence", "stall"]))
+    @rule(question=QUESTIONS)
     def airflow_answers(self, question: Any) -> None:
         self.world.question = question
 
@@ -186,7 +188,7 @@ class Cancelling(RuleBasedStateMachine):
 
 
 SEARCH = settings(
-    max_examples=600, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=400, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 
 
@@ -244,6 +246,6 @@ PLANTS: dict[str, tuple[Any, str, Any, str]] = {
 def test_the_search_finds_a_planted_defect(plant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     owner, name, defect, found = PLANTS[plant]
     monkeypatch.setattr(owner, name, defect)
-    search = settings(SEARCH, max_examples=6000, derandomize=True, phases=[Phase.generate])
+    search = settings(SEARCH, max_examples=4000, derandomize=True, phases=[Phase.generate])
     with pytest.raises(AssertionError, match=f"^{found}"):
         run_state_machine_as_test(Cancelling, settings=search)
