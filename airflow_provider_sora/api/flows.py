@@ -120,5 +120,7 @@ class Pages:
         return iter(new)
 
     def _is_last(self, page: VideoPage) -> bool:
-        """Whether nothing follows; where a server does not say (SGLang), what is shorter than asked for is the last."""
-        return page.says_more or self._first.limit is None or len(page.data) < self._first.limit
+        """Whether nothing follows. Where a server does not say (SGLang), only an empty page shows it: it may hold fewer
+        on a page than it was asked for.
+        """
+        return page.says_more or not page.data

@@ -22,6 +22,8 @@ from airflow_provider_sora.operators.attempts import attempt_of
 from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
 from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
+from airflow_provider_sora.submission.claims import Taken
+from airflow_provider_sora.submission.record import Fingerprint
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
@@ -164,7 +166,8 @@ class SoraJobOperator(BaseOperator):
         request = cast("JobRequest", self.build_request(hook, step, source))
         video = submit_once(hook.get_conn(), request, attempt)
         if "ti" in context:
-            XComClaims(context, step).have(video.id)
+            asked = Fingerprint.of(request)
+            XComClaims(context, step).have(Taken(video_id=video.id, prompt=asked.prompt, model=asked.model))
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         return video
 

@@ -22,7 +22,8 @@ class Attempt:
     :param store: None before Airflow 3.3
     :param key: names the job in the store, one for each step of a task
     :param since: unix seconds since when an earlier try without a record can have submitted; None: there was none
-    :param was_cleared: that earlier try may have ended well: its video is not wanted, a job that still runs is
+    :param was_cleared: without a record: that earlier try may have ended well, and its video is not wanted; a job that
+        still runs is
     :param has_a_retry: another try is to come should this one fail
     :param reuse: take what a cleared try left, finished or not
     """

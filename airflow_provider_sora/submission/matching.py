@@ -8,12 +8,12 @@ only the same prompt on a job that is surely new says that there is one. All els
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
 
 from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.submission.prompts import Likeness, likeness
+from airflow_provider_sora.submission.prompts import Likeness, PromptDigest, likeness
 from airflow_provider_sora.submission.record import Fingerprint, Snapshot, id_digest, is_newest_first
 
 # How far the clocks of workers, of a server's replicas and of what they write on jobs may be apart.
@@ -37,25 +37,39 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Since:
+    """From when on a job is new.
+
+    :param at: unix seconds of the worker's clock
+    :param snapshot: what was on the list then, where it could be read
+    """
+
+    at: float
+    snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True)
 class Wanted:
     """The request whose job is looked for.
 
     :param prompt: its text, where that is known
-    :param since: unix seconds of the worker's clock, from when on the job can have been made
+    :param intents: since when the job can have been made: by this task, and by each sibling with the same prompt, for a
+        sibling that took this task's job for its own leaves its own in its place
     :param not_it: digests of the ids of jobs that are surely not its own: its sources, earlier ones, other tasks'
-    :param refused: the server's last word was a refusal (503 with ``Retry-After``): a job is the exception
-    :param refused_once: that was all it ever said
+    :param refused_once: all that the server ever said is one refusal (503 with ``Retry-After``): a job is the exception
     :param siblings: how many tasks look for a job of this prompt, this one included
+    :param known: what jobs of the same model were asked for, by digests of their ids
+    :param only_running: a finished video is not wanted
     """
 
     fingerprint: Fingerprint
     prompt: str | None
-    since: float
-    snapshot: Snapshot | None = None
+    intents: tuple[Since, ...]
     not_it: Collection[str] = frozenset()
-    refused: bool = False
     refused_once: bool = False
     siblings: int = 1
+    known: Mapping[str, PromptDigest] = field(default_factory=dict)
+    only_running: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,10 +94,10 @@ class Undecided:
 Decision = Found | Nothing | Undecided
 
 
-class _Age(Enum):
-    NEW = "new"
-    UNCLEAR = "unclear"
-    OLD = "old"
+class _Age(IntEnum):
+    OLD = 0
+    UNCLEAR = 1
+    NEW = 2
 
 
 def decide(wanted: Wanted, reading: Reading) -> Decision:
@@ -98,7 +112,7 @@ def decide(wanted: Wanted, reading: Reading) -> Decision:
         return Undecided(f"it may be one of {len(unclear)} jobs that are new on the server: {_ids(unclear)}")
     if wanted.refused_once:
         return Nothing()
-    return _nothing_new(wanted.snapshot, reading)
+    return _nothing_new(wanted.intents[0].snapshot, reading)
 
 
 def _nothing_new(snapshot: Snapshot | None, reading: Reading) -> Decision:
@@ -115,10 +129,12 @@ def _candidates(wanted: Wanted, reading: Reading) -> tuple[list[Video], list[Vid
     """The jobs with the prompt that are surely new, and those of which it is not clear whose or how old they are."""
     same: list[Video] = []
     unclear: list[Video] = []
-    shows_prompts = wanted.refused or any(_proves_echo(wanted, video) for video in reading.videos)
+    shows_prompts = wanted.refused_once or any(_proves_echo(wanted, video) for video in reading.videos)
     for video in reading.videos:
         age = _age(wanted, reading, video)
         if age is _Age.OLD or id_digest(video.id) in wanted.not_it or not _is_of_use(video, reading):
+            continue
+        if wanted.only_running and not video.status.is_running:
             continue
         like = likeness(wanted.fingerprint.prompt, wanted.prompt, video.prompt)
         if like is Likeness.SAME and age is _Age.NEW:
@@ -129,22 +145,41 @@ def _candidates(wanted: Wanted, reading: Reading) -> tuple[list[Video], list[Vid
 
 
 def _proves_echo(wanted: Wanted, video: Video) -> bool:
-    """Whether a job, however old, shows that this server shows this prompt as it was sent: then others are others'."""
+    """Whether a job, however old, shows that this server shows prompts as they were sent: then others are others'."""
+    known = wanted.known.get(id_digest(video.id))
+    if known is not None and video.prompt is not None and known.is_shown_as(video.prompt):
+        return True
     like = likeness(wanted.fingerprint.prompt, wanted.prompt, video.prompt)
     return like is Likeness.SAME and _agree(_model(video.model), _model(wanted.fingerprint.model)) is not False
 
 
 def _age(wanted: Wanted, reading: Reading, video: Video) -> _Age:
-    snapshot = wanted.snapshot
-    if snapshot is not None:
-        if id_digest(video.id) in snapshot.ids:
-            return _Age.OLD
-        if snapshot.complete:
-            # A list that shows what is older than the intent, and did not before, is not to be trusted.
-            return _Age.UNCLEAR if _age_by_clock(wanted, reading, video) is _Age.OLD else _Age.NEW
-        if snapshot.newest_at is not None and snapshot.oldest_at is not None and video.created_at is not None:
-            return _age_by_order(video.created_at, snapshot.newest_at, snapshot.oldest_at)
-    return _age_by_clock(wanted, reading, video)
+    return max(_age_since(since, reading, video) for since in wanted.intents)
+
+
+def _age_since(since: Since, reading: Reading, video: Video) -> _Age:
+    by_clock, snapshot = _age_by_clock(since.at, reading, video), since.snapshot
+    if snapshot is None:
+        return by_clock
+    if id_digest(video.id) in snapshot.ids:
+        return _Age.OLD
+    if snapshot.complete:
+        # A list that shows what is older than the intent, and did not before, is not to be trusted.
+        return _Age.UNCLEAR if by_clock is _Age.OLD else _Age.NEW
+    if snapshot.newest_at is not None and snapshot.oldest_at is not None and video.created_at is not None:
+        return _age_by_order(video.created_at, snapshot.newest_at, snapshot.oldest_at)
+    return by_clock
+
+
+def _age_by_clock(since: float, reading: Reading, video: Video) -> _Age:
+    if reading.clock_offset_seconds is None or video.created_at is None:
+        return _Age.UNCLEAR
+    if video.created_at > reading.now + reading.clock_offset_seconds + CLOCK_SLACK_SECONDS:
+        return _Age.UNCLEAR  # of the future: local time that was taken for UTC, for one
+    begin = since + reading.clock_offset_seconds - _ROUNDING_SECONDS
+    if video.created_at >= begin:
+        return _Age.NEW
+    return _Age.OLD if video.created_at < begin - CLOCK_SLACK_SECONDS else _Age.UNCLEAR
 
 
 def _age_by_order(created_at: float, newest_at: float, oldest_at: float) -> _Age:
@@ -154,27 +189,18 @@ def _age_by_order(created_at: float, newest_at: float, oldest_at: float) -> _Age
     return _Age.OLD if created_at < newest_at - CLOCK_SLACK_SECONDS else _Age.UNCLEAR
 
 
-def _age_by_clock(wanted: Wanted, reading: Reading, video: Video) -> _Age:
-    if reading.clock_offset_seconds is None or video.created_at is None:
-        return _Age.UNCLEAR
-    return _by_time(video.created_at, wanted.since + reading.clock_offset_seconds - _ROUNDING_SECONDS)
-
-
-def _by_time(created_at: float, begin: float) -> _Age:
-    if created_at >= begin:
-        return _Age.NEW
-    return _Age.OLD if created_at < begin - CLOCK_SLACK_SECONDS else _Age.UNCLEAR
-
-
 def reaches(wanted: Wanted, videos: Sequence[Video], clock_offset_seconds: float | None) -> bool:
     """Whether what follows these on a list that is sorted newest first is too old to matter."""
-    last = videos[-1] if videos else None
-    if last is None or last.created_at is None:
+    if not is_newest_first(videos):
         return False
-    reading = Reading(videos, reaches=False, now=0.0, clock_offset_seconds=clock_offset_seconds)
-    without_ids = wanted.snapshot and wanted.snapshot.model_copy(update={"ids": frozenset(), "complete": False})
-    by_time = Wanted(wanted.fingerprint, None, wanted.since, without_ids)
-    return is_newest_first(videos) and _age(by_time, reading, last) is _Age.OLD
+    reading = Reading(videos, reaches=False, now=float("inf"), clock_offset_seconds=clock_offset_seconds)
+    return all(_age_by_time(since, reading, videos[-1]) is _Age.OLD for since in wanted.intents)
+
+
+def _age_by_time(since: Since, reading: Reading, video: Video) -> _Age:
+    """The age of what follows a job: its own place in the snapshot says nothing of that."""
+    without_ids = since.snapshot and since.snapshot.model_copy(update={"ids": frozenset(), "complete": False})
+    return _age_since(Since(since.at, without_ids), reading, video)
 
 
 def is_of_use(video: Video, server_now: float) -> bool:

@@ -15,6 +15,8 @@ from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission.prompts import PromptDigest
 
 VERSION = 1
+# So many different times are in order by chance once in 40 320 lists.
+_ENOUGH_TO_BE_SORTED = 8
 
 
 class Fingerprint(BaseModel):
@@ -61,6 +63,7 @@ class Snapshot(BaseModel):
     def of(cls, videos: Sequence[Video], *, complete: bool) -> Snapshot:
         """The snapshot of a page."""
         ids = frozenset(id_digest(video.id) for video in videos)
+        complete = complete and bool(ids)  # an empty list may be one that does not work
         if not is_newest_first(videos):
             return cls(ids=ids, complete=complete)
         return cls(ids=ids, complete=complete, newest_at=videos[0].created_at, oldest_at=videos[-1].created_at)
@@ -72,10 +75,10 @@ def id_digest(video_id: str) -> str:
 
 
 def is_newest_first(videos: Sequence[Video]) -> bool:
-    """Whether a list shows by its times that it is sorted; one without times, or of one moment, shows nothing."""
+    """Whether a list shows by its times that it is sorted; a few jobs, or jobs without times, show nothing."""
     times = [video.created_at for video in videos]
     known = [time for time in times if time is not None]
-    return len(known) == len(times) and len(set(known)) > 1 and known == sorted(known, reverse=True)
+    return len(known) == len(times) and len(set(known)) >= _ENOUGH_TO_BE_SORTED and known == sorted(known, reverse=True)
 
 
 class Record(BaseModel):

@@ -8,13 +8,15 @@ from airflow_provider_sora.api.requests import JobRequest
 from airflow_provider_sora.exceptions import SoraAnswerError, SoraError, SoraUndecidedError
 from airflow_provider_sora.submission import claims, lookup
 from airflow_provider_sora.submission.attempt import Attempt
-from airflow_provider_sora.submission.matching import Decision, Found, Nothing, Undecided, Wanted, decide
+from airflow_provider_sora.submission.matching import Decision, Found, Nothing, Since, Undecided, Wanted, decide
 from airflow_provider_sora.submission.record import Fingerprint, Record, id_digest
 
 # A request that got no answer may still be on its way into the list: pauses between looking at it, in seconds.
 _PAUSES = (0.0, 2.0, 5.0, 3.0)
 # After this much more one look is enough, whichever workers' clocks the times are from.
 _WORKER_CLOCKS_SECONDS = 120.0
+# So often may siblings be faster.
+_MOST_LOOKS = 5
 
 
 class Search:
@@ -32,19 +34,26 @@ class Search:
         :raises SoraUndecidedError: there may be one
         :raises SoraError: the list cannot be read at the moment
         """
+        for _ in range(_MOST_LOOKS):
+            decision = self._decide(intent)
+            if isinstance(decision, Undecided):
+                return self._undecided(intent, decision.why)
+            if isinstance(decision, Nothing):
+                self._attempt.log("An earlier request left no job on the server: submitting")
+                return None
+            video = self._take(intent, decision)
+            if video is not None:
+                return video
+            # Siblings have taken all of these meanwhile: what they left may be its own.
+        return self._undecided(intent, "mapped siblings with the same prompt kept taking what was found")
+
+    def _decide(self, intent: Record) -> Decision:
         try:
-            decision = self._look_up(intent)
+            return self._look_up(intent)
         except SoraError as error:
             if error.retryable and not isinstance(error, SoraAnswerError):
                 raise  # a server that is down for a moment decides nothing
-            decision = Nothing() if intent.refused_once else Undecided(f"the server's list does not tell ({error})")
-        if isinstance(decision, Found):
-            return self._take(intent, decision)
-        if isinstance(decision, Undecided):
-            self._undecided(intent, decision.why)
-        else:
-            self._attempt.log("An earlier request left no job on the server: submitting")
-        return None
+            return Nothing() if intent.refused_once else Undecided(f"the server's list does not tell ({error})")
 
     def find_now(self, intent: Record) -> Video | None:
         """The job of a request whose answer was just lost; None leaves it to the next try."""
@@ -65,21 +74,21 @@ class Search:
         return None
 
     def _take(self, intent: Record, found: Found) -> Video | None:
-        videos = [video for video in found.videos if video.status.is_running or not self._attempt.was_cleared]
-        video = claims.take(self._attempt.claims, intent, videos, self._attempt.sleep)
+        video = claims.take(self._attempt.claims, intent, found.videos, self._attempt.sleep)
         if video is None:
             return None
         self._attempt.log("Video %s is the job of an earlier request: re-attaching to it", video.id)
         self._attempt.save(intent.but(video_id=video.id, unfinished=True, reported=False))
         return video
 
-    def _undecided(self, intent: Record, why: str) -> None:
+    def _undecided(self, intent: Record, why: str) -> Video | None:
+        """Raises, unless a new job is to be submitted all the same."""
         if self._attempt.was_cleared:
             self._attempt.log("Submitting a new job, for the task was cleared; an earlier one may run (%s)", why)
-            return
+            return None
         if self._attempt.on_ambiguous == "submit":
             self._attempt.log("Submitting although an earlier request may have been accepted: %s", why)
-            return
+            return None
         self._attempt.save(intent.but(reported=True))
         raise SoraUndecidedError(
             f"an earlier try may have submitted this video, and {why}. Nothing was submitted. "
@@ -109,20 +118,25 @@ class Search:
         return list(self._attempt.claims.siblings(intent.fingerprint.prompt.text))
 
     def _wanted(self, intent: Record, siblings: list[claims.Claim]) -> Wanted:
-        not_it = set(intent.earlier_ids)
-        not_it |= {id_digest(video_id) for video_id in (*self._request.source_ids(), *self._attempt.claims.taken())}
+        taken = self._attempt.claims.taken()
+        not_it = set(intent.earlier_ids) | {id_digest(video_id) for video_id in self._request.source_ids()}
+        not_it |= {id_digest(job.video_id) for job in taken}
         not_it |= {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id}
-        # A sibling may have taken this task's job for its own: then its own is this task's.
-        everybody: list[Record | claims.Claim] = [intent, *siblings]
-        first = min(everybody, key=lambda known: known.intended_at)
         same_prompt = intent.fingerprint.prompt == self._fingerprint.prompt
         return Wanted(
             intent.fingerprint,
             self._request.prompt if same_prompt else None,
-            first.intended_at,
-            first.snapshot,
+            (
+                Since(intent.intended_at, intent.snapshot),
+                *(Since(sibling.intended_at, sibling.snapshot) for sibling in siblings),
+            ),
             not_it,
-            refused=intent.refused,
+            known={
+                id_digest(job.video_id): job.prompt
+                for job in taken
+                if job.prompt is not None and job.model == intent.fingerprint.model
+            },
             refused_once=intent.refused_once,
+            only_running=self._attempt.was_cleared,
             siblings=1 + sum(sibling.video_id is None for sibling in siblings),
         )

@@ -32,11 +32,11 @@ def read(pages: Pages, *answers: VideoPage) -> list[str]:
         ([page("a", has_more=True, last_id="a"), page("a", has_more=True, last_id="a")], False),
         ([page("a", has_more=True, last_id="a"), page("a", has_more=False)], False),
         ([page("a", has_more=True)], False),
-        # SGLang does not say whether there is more: a page that is not full is the last
-        ([page("a")], True),
-        ([page("a", "b", "c")], False),
-        ([page("a", "b", "c"), page()], True),
-        ([page("a", "b", "c"), page("d")], True),
+        # SGLang does not say whether there is more: an empty page is the last
+        ([page("a")], False),
+        ([page("a"), page()], True),
+        ([page("a", "b", "c"), page("d"), page()], True),
+        ([page("a", "b"), page("a", "b")], False),
     ],
 )
 def test_a_list_is_complete_where_its_end_was_seen(answers: list[VideoPage], complete: bool) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
+from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.emulator import Emulator, Fault
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.events import VideoEvent
+from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitTimeoutError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
 from airflow_provider_sora.submission import search
@@ -113,7 +115,11 @@ def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) 
     sibling = create().execute(context(Ti(xcom=xcom, map_index=0)))
     mine = create().execute(context(Ti(xcom=xcom, map_index=1, try_number=2)))
     assert mine["id"] != sibling["id"]
-    jobs = {index: value["ids"] for (_, index, key), value in xcom.items() if key == "sora_jobs"}
+    jobs = {
+        index: [job["video_id"] for job in value["jobs"]]
+        for (_, index, key), value in xcom.items()
+        if key == "sora_jobs"
+    }
     assert jobs == {0: [sibling["id"]], 1: [mine["id"]]}
 
 
@@ -213,6 +219,95 @@ def test_a_job_of_the_step_before_is_not_adopted(sora_emulator: Emulator) -> Non
     task = SoraExtendVideoOperator(task_id="extend", deferrable=False, **options)
     assert task.execute(context(Ti(task_id="extend", try_number=2)))["seconds"] == "9"
     assert sum(job.kind == "extend" for job in sora_emulator.jobs.all()) == 2
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, prompt: str, task: Any, found: Any) -> None:
+    """Run a task whose process dies when the server has accepted the prompt, before the answer is read."""
+    send = SoraClient.send
+
+    def dying(client: SoraClient, request: Any) -> Any:
+        answer = send(client, request)
+        if request.paid and request.prompt == prompt:
+            raise KilledError
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SoraClient, "send", dying)
+        with pytest.raises(KilledError):
+            task.execute(found)
+
+
+def cleared(ti: Ti) -> Ti:
+    """What Airflow makes of a Clear after one try."""
+    return replace(ti, try_number=ti.try_number + 1, max_tries=ti.max_tries + 1)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_clear_after_a_kill_goes_on_and_after_the_end_makes_a_new_video(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """Even with retries=0: what was paid for, and nobody has had, is not paid for again."""
+    sora_emulator.jobs.speed = 1000
+    store, ti, options = Store(), Ti(max_tries=0), {"retries": 0, "deferrable": deferrable, "poll_interval": 0.01}
+    killed_after(monkeypatch, "a cat", create(**options), context(ti, store))
+    ti = cleared(ti)
+    first = create(**options).execute(context(ti, store))
+    assert sora_emulator.creates == 1
+    ti = cleared(ti)
+    assert create(**options).execute(context(ti, store))["id"] != first["id"]
+    assert sora_emulator.creates == 2
+
+
+def test_a_clear_while_the_job_is_waited_for_in_the_triggerer_makes_a_new_video(sora_emulator: Emulator) -> None:
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    for expected in (1, 2):
+        with pytest.raises(TaskDeferred):
+            create(**options).execute(context(ti, store))
+        assert sora_emulator.creates == expected
+        ti = cleared(ti)
+
+
+def test_a_clear_after_the_wait_timed_out_goes_on_with_the_job(sora_emulator: Emulator) -> None:
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    with pytest.raises(TaskDeferred) as deferred:
+        create(**options).execute(context(ti, store))
+    trigger: Any = deferred.value.trigger
+    event = VideoEvent.of_error(
+        trigger.video_id, SoraWaitTimeoutError(trigger.video_id, "too long", last_status="queued")
+    )
+    with pytest.raises(SoraWaitTimeoutError):
+        create(**options).execute_complete(context(ti, store), event.to_json())
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(cleared(ti), store))
+    assert sora_emulator.creates == 1
+
+
+def test_a_clear_in_the_middle_of_a_chain_goes_on_and_after_its_end_begins_anew(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sora_emulator.jobs.speed = 1000
+    source = create(wait_for_completion=True, poll_interval=0.01).execute({})
+    store, ti = Store(), Ti(task_id="extend")
+
+    def task() -> SoraExtendVideoOperator:
+        return SoraExtendVideoOperator(
+            task_id="extend", video=source, prompt=["a", "b"], seconds=4, poll_interval=0.01, deferrable=False
+        )
+
+    def prompts() -> list[str]:
+        return [job.prompt for job in sora_emulator.jobs.all() if job.kind == "extend"]
+
+    killed_after(monkeypatch, "b", task(), context(ti, store))
+    ti = cleared(ti)
+    assert task().execute(context(ti, store))["seconds"] == "9"
+    assert prompts() == ["a", "b"]
+    ti = cleared(ti)
+    task().execute(context(ti, store))
+    assert prompts() == ["a", "b", "a", "b"]
 
 
 def test_an_execution_timeout_leaves_the_job_for_the_retry(
