@@ -17,7 +17,6 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitTimeoutErr
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
 from airflow_provider_sora.submission import search
-from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +180,23 @@ def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
     task = create(wait_for_completion=True, cancel_on_kill=cancel)
     killed_while_waiting(task, monkeypatch, KeyboardInterrupt())
     assert len(sora_emulator.jobs.all()) == left
+
+
+def test_a_video_that_is_finished_when_its_task_is_killed_is_not_lost(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    task = create(wait_for_completion=True)
+
+    def wait(*_: Any) -> Any:
+        sora_emulator.clock.advance(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SoraHook, "wait_for_video", wait)
+    with pytest.raises(KeyboardInterrupt):
+        task.execute({})
+    task.on_kill()
+    assert len(sora_emulator.jobs.all()) == 1
 
 
 def test_a_killed_task_with_another_try_to_come_leaves_its_job_for_that(
@@ -348,16 +364,3 @@ def test_what_became_of_a_killed_job_is_said(sora_emulator: Emulator, arrange: d
             if arrange:
                 sora_emulator.faults.add(Fault("delete", "status", **arrange))
             assert words in cancel()
-
-
-@pytest.mark.parametrize(("cancel", "left"), [(True, 0), (False, 1)])
-def test_killing_a_deferred_task_deletes_its_job_unless_told_not_to(
-    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, cancel: bool, left: int
-) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
-    video = create().execute({})
-    trigger = SoraVideoTrigger(
-        sora_conn_id="sora_default", video_id=video["id"], deadline=9e9, poll_interval=60, cancel_on_kill=cancel
-    )
-    asyncio.run(trigger.on_kill())
-    assert len(sora_emulator.jobs.all()) == left
