@@ -15,7 +15,7 @@ from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import JobRequest, Request
 from airflow_provider_sora.events import VideoEvent
-from airflow_provider_sora.exceptions import SoraConfigError, SoraError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraWaitError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.attempts import attempt_of
@@ -23,7 +23,7 @@ from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
 from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
 from airflow_provider_sora.submission.claims import Taken
-from airflow_provider_sora.submission.record import Fingerprint, Stage
+from airflow_provider_sora.submission.record import Fingerprint, Stage, id_digest
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
@@ -128,12 +128,24 @@ class SoraJobOperator(BaseOperator):
         """Turn the event of a wait into the manifest, or into the error it stands for; start the next step, if any."""
         with failing_fast():
             ended = VideoEvent.parse(event)
+        self._check_job(context, ended)
         goes_on = ended.video is not None and ended.step + 1 < self.step_count()
         self._mark(context, ended.step, "open" if goes_on or ended.leaves_running else "done")
         with failing_fast():
             manifest = ended.manifest()
         self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
         return self._make(context, ended.step + 1, manifest) if goes_on else manifest.to_json()
+
+    def _check_job(self, context: Context, ended: VideoEvent) -> None:
+        """A database that reuses the numbers of trigger rows can bring the event of a wait that a Clear has ended.
+
+        :raises SoraWaitError: the event is of another job than this task's
+        """
+        own = self._attempt(context, ended.step).video_id()
+        if own is not None and id_digest(own) != id_digest(ended.video_id):
+            raise SoraWaitError(
+                ended.video_id, f"the task waits for {own}, and the event is of another job", last_status=ended.status
+            )
 
     def _mark(self, context: Context, step: int, stage: Stage) -> None:
         """Remember, for this step and those before, what a Clear is to make of them.
@@ -215,6 +227,7 @@ class SoraJobOperator(BaseOperator):
                 since=wait.since,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
+                keep_on_clear=self.reuse_on_clear,
                 end_task=self._ends_in_the_trigger(step),
             ),
             method_name="execute_complete",

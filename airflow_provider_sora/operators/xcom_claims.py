@@ -43,8 +43,8 @@ class XComClaims:
         """
         taken: list[Taken] = []
         for task_id in self._task_ids():
-            for value in _dicts([*self._pull(task_id, JOBS_KEY), self._pull_last(task_id, JOBS_KEY)]):
-                taken += _read(Taken, value.get("jobs"))
+            for value in (*self._pull(task_id, JOBS_KEY), self._pull_last(task_id, JOBS_KEY)):
+                taken += jobs_of(value)
         of_this_step = {job.video_id for job in self._own()[self._step :]}
         return [job for job in taken if job.video_id not in of_this_step]
 
@@ -69,7 +69,7 @@ class XComClaims:
     def _own(self) -> list[Taken]:
         for value in _dicts(self._pull(self._ti.task_id, JOBS_KEY)):
             if value.get("index") == self._map_index:
-                return _read(Taken, value.get("jobs"))
+                return jobs_of(value)
         return []
 
     def _key(self, prompt: str) -> str:
@@ -88,6 +88,11 @@ class XComClaims:
         """The newest value of this run and those before, of the same mapped instance."""
         options = {"map_indexes": self._map_index, "include_prior_dates": True}
         return self._ti.xcom_pull(task_ids=task_id, key=key, **options)
+
+
+def jobs_of(value: object) -> list[Taken]:
+    """The jobs of a task, of each of its steps, from what it has published under `JOBS_KEY`."""
+    return _read(Taken, value.get("jobs")) if isinstance(value, dict) else []
 
 
 def _makes_videos(task: Any) -> bool:

@@ -55,11 +55,19 @@ class Attempt:
             record.save(self.store, self.key, state)
         return state
 
+    def video_id(self) -> str | None:
+        """The job that was accepted, as far as that is remembered."""
+        found = self._load_if_readable()
+        return None if found is None else found.video_id
+
+    def _load_if_readable(self) -> Record | None:
+        try:
+            return self.load()
+        except SoraUndecidedError:
+            return None  # the next submission says so; what was made is handed on
+
     def mark(self, stage: Stage) -> None:
         """Remember what a cleared task is to make of the job."""
-        try:
-            found = self.load()
-        except SoraUndecidedError:
-            return  # the next submission says so; what was made is handed on
+        found = self._load_if_readable()
         if found is not None and found.stage != stage:
             self.save(found.but(stage=stage))

@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from airflow_provider_sora.operators.xcom_claims import JOBS_KEY
+from airflow_provider_sora.operators.xcom_claims import JOBS_KEY, jobs_of
 
 # The scheduler ends a wait that is too old by its own clock.
 _CLOCKS_APART = timedelta(seconds=30)
@@ -74,9 +74,8 @@ async def task_job(ti: Any, step: int) -> str | None:
         run_id=ti.run_id,
         map_index=ti.map_index,
     )
-    jobs = await asyncio.to_thread(ask)
-    ids = jobs.get("ids") if isinstance(jobs, dict) else None
-    return ids[step] if isinstance(ids, list) and len(ids) > step and isinstance(ids[step], str) else None
+    jobs = jobs_of(await asyncio.to_thread(ask))
+    return jobs[step].video_id if len(jobs) > step else None
 
 
 def reason_to_keep(state: str | None, *, keep_on_clear: bool) -> str | None:

@@ -13,8 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.events import VideoEvent
-from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitTimeoutError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitError, SoraWaitTimeoutError
 from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
 from airflow_provider_sora.submission import search
 
@@ -284,6 +285,19 @@ def test_a_clear_while_the_job_is_waited_for_in_the_triggerer_makes_a_new_video(
         if is_finished:
             sora_emulator.jobs.all()[0].ended_at = 0.0
         ti = cleared(ti)
+
+
+def test_the_event_of_another_job_is_not_this_tasks_video(sora_emulator: Emulator) -> None:
+    """A database reused the number of a trigger row: the wait that a Clear ended reached the new one."""
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(ti, store))
+    event = VideoEvent.of(VideoManifest(id="video_of_before", status="completed", conn_id="sora_default"))
+    with pytest.raises(SoraWaitError, match="the event is of another job"):
+        create(**options).execute_complete(context(ti, store), event.to_json())
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(replace(ti, try_number=2), store))
+    assert sora_emulator.creates == 1
 
 
 def test_a_clear_takes_a_video_that_the_triggerer_left_behind(sora_emulator: Emulator) -> None:

@@ -82,9 +82,9 @@ def test_airflow_is_asked_for_one_task_instance(
 @pytest.mark.parametrize(
     ("jobs", "step", "job"),
     [
-        ({"index": -1, "ids": ["video_1", "video_2"]}, 1, "video_2"),
-        ({"index": -1, "ids": ["video_1"]}, 1, None),
-        ({"index": -1, "ids": [None]}, 0, None),
+        ({"index": -1, "jobs": [{"video_id": "video_1"}, {"video_id": "video_2"}]}, 1, "video_2"),
+        ({"index": -1, "jobs": [{"video_id": "video_1"}]}, 1, None),
+        ({"index": -1, "jobs": [None]}, 0, None),
         ({"index": -1}, 0, None),
         ("of another package", 0, None),
         (None, 0, None),
