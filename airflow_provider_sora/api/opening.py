@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import urljoin
 
 import httpx
 
 from airflow_provider_sora.api.errors import connection_error, status_error
 from airflow_provider_sora.api.flows import exchange
-from airflow_provider_sora.api.foreign import shown
+from airflow_provider_sora.api.foreign import join, shown
 from airflow_provider_sora.api.models import find_failed_video, shorten
 from airflow_provider_sora.api.requests import DownloadContent, RetrieveVideo
 from airflow_provider_sora.api.steps import Flow, Open, OpenUrl, Read, Reply
@@ -84,7 +83,7 @@ def _open(request: DownloadContent, step: Open | OpenUrl) -> Flow[tuple[Reply, b
             if reply.status_code == 200 and _is_json(reply.headers, chunk):
                 raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
             return reply, chunk
-        step = OpenUrl(urljoin(reply.url, reply.headers["location"]), trusted=True, headers=step.headers)
+        step = OpenUrl(join(reply.url, reply.headers["location"]), trusted=True, headers=step.headers)
     raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
 
 
@@ -125,5 +124,5 @@ def fetch(url: str) -> Flow[bytes]:
             raise SoraConnectionError(f"{shown(named)} answered HTTP {reply.status_code}")
         if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
             break
-        url = urljoin(url, reply.headers["location"])
+        url = join(url, reply.headers["location"])
     raise SoraConfigError(f"{shown(named)} answered HTTP {reply.status_code} instead of a picture")
