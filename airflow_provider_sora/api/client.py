@@ -23,6 +23,7 @@ from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Requ
 from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Reply, Send, Sleep, Step, advance
 from airflow_provider_sora.api.wire import Wire, ssl_context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
+from airflow_provider_sora.masking import masked_logs
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -123,7 +124,8 @@ class SoraClient:
                 step = advance(flow, outcome)
                 if isinstance(step, Emit):
                     yield step.chunk
-                outcome = self._perform(step, body)
+                with masked_logs():
+                    outcome = self._perform(step, body)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         finally:
@@ -144,7 +146,7 @@ class SoraClient:
                     body.open(self._http.send(self._wire.foreign_request(step), stream=True))
                     return self._wire.reply(body.response, b"", step.url)
                 case Read():
-                    return self._wire.chunk(body.response, body.read())
+                    return self._wire.chunk(body.read())
                 case Sleep():
                     self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
@@ -247,7 +249,8 @@ class AsyncSoraClient:
                     return
                 if isinstance(step, Emit):
                     yield step.chunk
-                outcome = await self._perform(step, body)
+                with masked_logs():
+                    outcome = await self._perform(step, body)
         finally:
             await body.close()
 
@@ -267,7 +270,7 @@ class AsyncSoraClient:
                     await body.open(await self._http.send(request, stream=True))
                     return self._wire.reply(body.response, b"", step.url)
                 case Read():
-                    return self._wire.chunk(body.response, await body.read())
+                    return self._wire.chunk(await body.read())
                 case Sleep():
                     await self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:

@@ -7,7 +7,6 @@ this machine can reach. The address that was checked is the one connected to, so
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -16,6 +15,7 @@ from urllib.parse import urljoin
 import httpx
 
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
+from airflow_provider_sora.masking import bare_url, quoted
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def join(base: str, location: str) -> str:
     try:
         return urljoin(base, location)
     except ValueError:
-        raise SoraConfigError(f"{shown(base)} redirects to {location[:100]!r}, which cannot be read as a URL") from None
+        raise SoraConfigError(
+            f"{bare_url(base)} redirects to {quoted(location)}, which cannot be read as a URL"
+        ) from None
 
 
 def locate(url: str, *, allow_private: bool) -> Target:
@@ -58,7 +60,7 @@ def locate(url: str, *, allow_private: bool) -> Target:
     """
     parsed = _parse(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise SoraConfigError(f"{shown(url)} cannot be fetched: it has to be http:// or https:// and have a host")
+        raise SoraConfigError(f"{bare_url(url)} cannot be fetched: it has to be http:// or https:// and have a host")
     if allow_private:
         return Target(parsed, parsed.host)
     address = _public_address(parsed)
@@ -74,19 +76,19 @@ def _parse(url: str) -> httpx.URL:
             return parsed
     except (httpx.InvalidURL, ValueError):
         pass
-    raise SoraConfigError(f"{shown(url)!r} cannot be fetched: it cannot be read as a URL")
+    raise SoraConfigError(f"{bare_url(url)!r} cannot be fetched: it cannot be read as a URL")
 
 
 def _public_address(url: httpx.URL) -> str:
     try:
         found = socket.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
-        raise SoraConnectionError(f"{shown(url)} cannot be fetched: its host is unknown ({error})") from None
+        raise SoraConnectionError(f"{bare_url(url)} cannot be fetched: its host is unknown ({error})") from None
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
         if not is_public(address.partition("%")[0]):
             raise SoraConfigError(
-                f"{shown(url)} is not fetched: {url.host} is the local or private address {address}. "
+                f"{bare_url(url)} is not fetched: {url.host} is the local or private address {address}. "
                 "If that is meant, set allow_private_urls in the connection's Extra"
             )
     return addresses[0]
@@ -131,12 +133,3 @@ def _embedded(address: IPv6Address) -> tuple[list[IPv4Address], bool]:
     if address.teredo:
         return list(address.teredo), True
     return ([last], False) if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP else ([], False)
-
-
-def shown(url: httpx.URL | str) -> str:
-    """A URL without its query, where signatures are, and without user and password; for messages."""
-    scheme, mark, rest = str(url).partition("://") if "://" in str(url) else ("", "", str(url))
-    head = re.split("[?#]", rest, maxsplit=1)[0]
-    if "@" in rest and "@" not in head and re.fullmatch("[^/:]*:[^/]*", head):
-        head = "***"  # a password with a question mark in it
-    return f"{scheme}{mark}{head.rpartition('@')[2]}"

@@ -14,6 +14,7 @@ from airflow_provider_sora.api.uploads import Fit
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNotFoundError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.masking import masked
 from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast
 from airflow_provider_sora.sources import ReferenceAs, video_id_of
 
@@ -221,8 +222,9 @@ class SoraCreateCharacterOperator(BaseOperator):
             character = hook.create_character(
                 self.name, self.video, storage_conn_id=self.storage_conn_id, **(self.parameters or {})
             )
-        self.log.info("Character %s: made as %s", character.id, character.name)
-        return {"id": character.id, "name": character.name, "created_at": character.created_at}
+        name = character.name and masked(character.name)
+        self.log.info("Character %s: made as %s", character.id, name)
+        return {"id": character.id, "name": name, "created_at": character.created_at}
 
 
 class SoraDeleteVideoOperator(BaseOperator):

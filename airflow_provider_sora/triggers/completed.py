@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.arrivals import Arrivals
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 
 class SoraVideoCompletedTrigger(BaseEventTrigger):

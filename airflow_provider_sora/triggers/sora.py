@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.events import VideoEvent
@@ -17,7 +17,7 @@ from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 
 class SoraVideoTrigger(BaseTrigger):
@@ -104,4 +104,4 @@ class SoraVideoTrigger(BaseTrigger):
 def progress_line(video: Video) -> tuple[str, ...]:
     """What to log of a job that has moved: a format and its arguments."""
     progress = "" if video.progress is None else f", {video.progress:g} %"
-    return ("Video %s: %s%s", video.id, video.server_status or video.status.value, progress)
+    return ("Video %s: %s%s", video.id, masking.masked(video.server_status or video.status.value), progress)

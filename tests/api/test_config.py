@@ -63,11 +63,11 @@ def test_the_key_is_sent_as_the_scheme_says(auth: Any, header: tuple[str, str] |
     assert found == ({header[0]: header[1]} if header else {})
 
 
-@pytest.mark.parametrize("fields", [{"api_key": "k\u2026y"}, {"api_key": "a\nb"}, {"headers": {"X": "secret\n"}}])
+@pytest.mark.parametrize("fields", [{"api_key": "k\u2026y"}, {"api_key": "a\nb"}, {"headers": {"X": "sec\nret"}}])
 def test_what_no_header_can_hold_is_refused_without_being_shown(fields: Any) -> None:
     with pytest.raises(SoraConfigError, match="has to be printable ASCII") as caught:
         SoraConfig("https://host", **fields)
-    assert "secret" not in str(caught.value)
+    assert "ret" not in str(caught.value)
 
 
 def test_a_key_loses_the_line_end_of_its_file() -> None:
@@ -85,7 +85,6 @@ def test_the_configured_headers_are_sent() -> None:
 def test_no_secret_is_in_the_repr() -> None:
     config = SoraConfig("https://host", api_key="key-1234", headers={"X": "key-5678"}, query={"k": "key-9012"})
     assert "key-" not in repr(config)
-    assert config.secrets() == ["key-1234", "key-5678", "key-9012"]
 
 
 @pytest.mark.parametrize(

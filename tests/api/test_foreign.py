@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sora.api.foreign import is_public, is_same_server, join, locate, shown
+from airflow_provider_sora.api.foreign import is_public, is_same_server, join, locate
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 
 
@@ -107,24 +107,6 @@ def test_the_same_server_is_scheme_host_and_port(url: str, same: bool) -> None:
     assert is_same_server(url, "https://host/v1") is same
 
 
-def test_a_url_is_shown_without_what_may_be_secret() -> None:
-    assert shown("https://user:pass@host/x?signature=1") == "https://host/x"
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("user:pass@host?x", "host"),
-        ("https://user:p/a@[::1?s=1", "https://[::1"),
-        ("https://user:pass@[::1#s", "https://[::1"),
-        ("https://user:p?a@host", "https://***"),
-        ("https://host?mail=a@b", "https://host"),
-    ],
-)
-def test_a_url_that_cannot_be_read_is_shown_without_what_may_be_secret(url: str, words: str) -> None:
-    assert shown(url) == words
-
-
 def test_a_location_that_cannot_be_read_is_an_error_of_ours() -> None:
     assert join("https://host/a/b?c", "../d") == "https://host/d"
     with pytest.raises(SoraConfigError, match=r"https://host/a redirects to 'http://\[', which cannot be read"):
@@ -136,7 +118,6 @@ def test_whatever_the_url_only_our_errors_come_out(url: str) -> None:
     with suppress(SoraConfigError):
         assert locate(url, allow_private=True).url.scheme in ("http", "https")
     is_same_server(url, "https://host/v1")
-    shown(url)
 
 
 PRIVATE_IPV4 = [
