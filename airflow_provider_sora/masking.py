@@ -144,10 +144,12 @@ def bare_url(url: object) -> str:
 def quoted(value: object, limit: int = 100) -> str:
     """A user's or a server's value for a message: masked first and then cut, so that no half of a secret is left."""
     try:
-        text = masked(str(value)[:_MOST_CHARACTERS])
+        text = value if isinstance(value, str) else repr(value)
     except Exception:  # noqa: BLE001 - an object may not be able to show itself
         text = f"<{type(value).__name__}>"
-    return repr(text if len(text) <= limit else f"{text[:limit]}…")
+    text = masked(text[:_MOST_CHARACTERS])
+    text = text if len(text) <= limit else f"{text[:limit]}…"
+    return repr(text) if isinstance(value, str) else text
 
 
 def mask_chain(error: ErrorT) -> ErrorT:

@@ -83,13 +83,20 @@ def test_a_start_may_end_within_a_secret(text: str) -> None:
 
 
 class Unshowable:
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         raise RuntimeError("no")
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("a" * 9, "'aaaaa…'"), (7, "'7'"), (Unshowable(), "'<Unsh…'"), ("https://u:p@h", "'https…'")],
+    [
+        ("a" * 9, "'aaaaa…'"),
+        (7, "7"),
+        (Unshowable(), "<Unsh…"),
+        (["b"], "['b']"),
+        pytest.param(10**5000, "<int>", id="long"),
+        ("https://u:p@h", "'https…'"),
+    ],
 )
 def test_a_value_is_quoted_in_bounds(value: Any, words: str) -> None:
     assert quoted(value, 5) == words

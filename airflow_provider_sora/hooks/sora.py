@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
-from pydantic import ValidationError
 
 from airflow_provider_sora import sources
 from airflow_provider_sora.api import limits
@@ -298,18 +297,12 @@ class SoraHook(BaseHook):
             return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
 
-def build(request_type: type[RequestT], **fields: Any) -> RequestT:
+def build(request_type: type[RequestT], /, **fields: Any) -> RequestT:
     """A request from a user's values.
 
     :raises SoraConfigError: naming field, value and what is allowed
     """
-    try:
-        return request_type(**fields)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))} is {str(e['input'])[:80]!r}: {e['msg']}" for e in error.errors()
-        )
-        raise SoraConfigError(f"{request_type.__name__}: {wrong}") from None
+    return request_type(**fields)
 
 
 def _characters(given: Any) -> list[dict[str, str]] | None:

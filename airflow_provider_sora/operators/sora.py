@@ -15,7 +15,7 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNot
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import masked
-from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast
+from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast, further_fields
 from airflow_provider_sora.sources import ReferenceAs, video_id_of
 
 
@@ -215,13 +215,13 @@ class SoraCreateCharacterOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
         self.parameters = parameters
         limits.check_name(constant(name))
+        limits.check_parameters(parameters)
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Make the character."""
         with failing_fast(), SoraHook(self.sora_conn_id) as hook:
-            character = hook.create_character(
-                self.name, self.video, storage_conn_id=self.storage_conn_id, **(self.parameters or {})
-            )
+            fields = further_fields(self.parameters, "name", "video")
+            character = hook.create_character(self.name, self.video, storage_conn_id=self.storage_conn_id, **fields)
         name = character.name and masked(character.name)
         self.log.info("Character %s: made as %s", character.id, name)
         return {"id": character.id, "name": name, "created_at": character.created_at}
