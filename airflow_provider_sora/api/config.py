@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class SoraConfig:
     :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
     :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
     :param allow_private_urls: fetch URLs that lead to local or private addresses
+    :param allowed_paths: files and folders of this machine that a video may start from; None: all
     :param requests_per_minute: how often the looks of all waits may ask this server, from one triggerer; None: no limit
     :param verify: check the server's certificate; or the path of a CA bundle to check it against
     """
@@ -55,6 +57,7 @@ class SoraConfig:
     seconds_as: SecondsAs = "text"
     allow_private_urls: bool = False
     requests_per_minute: float | None = None
+    allowed_paths: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_key", (self.api_key or "").strip() or None)
@@ -74,6 +77,10 @@ class SoraConfig:
                 raise SoraConfigError(
                     f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds and at most {_MOST_SECONDS}"
                 )
+
+        for path in self.allowed_paths or ():
+            if not os.path.isabs(path) or "\0" in path:
+                raise SoraConfigError(f"allowed_paths has {masking.quoted(path)}; each has to be an absolute path")
 
     def _check_characters(self) -> None:
         for name, value in (("the API key", self.api_key), *((f"header {n}", v) for n, v in self.headers.items())):

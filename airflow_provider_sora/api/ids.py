@@ -15,15 +15,15 @@ from airflow_provider_sora.masking import quoted
 # Servers' ids have up to about 300 characters (LiteLLM's base64).
 MAX_ID_CHARACTERS = 512
 
-# A slash or a dot segment would lead to another call: DELETE /videos/.. is DELETE /. No URL holds half a surrogate pair.
+# A slash or a dot segment would lead to another call, as DELETE /videos/.. does; no URL holds half a surrogate pair.
 _FORBIDDEN = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _WRAPPED = re.compile(r"(?:^|;)video_id:(?P<id>[^;]+)\Z")
 
 
 def _may_be_in_a_path(value: str) -> str:
-    if not value or value in (".", "..") or _FORBIDDEN.search(value):
-        raise ValueError("an id is a text without slashes and control characters, and neither '.' nor '..'")
+    if not value or value in (".", "..") or value != value.strip() or _FORBIDDEN.search(value):
+        raise ValueError("an id is a text without slashes, control characters and space around it, not '.' or '..'")
     if len(value) > MAX_ID_CHARACTERS:
         raise ValueError(f"an id has at most {MAX_ID_CHARACTERS} characters, this has {len(value)}")
     return value

@@ -56,7 +56,8 @@ def check_size(size: Any) -> None:
     """
     if size == "":
         raise SoraConfigError("size is ''; leave it out for the server's own")
-    sides = re.findall(r"[0-9]+", size) if isinstance(size, str) and re.fullmatch(r"[0-9]+[xX*×][0-9]+", size) else []
+    is_pixels = isinstance(size, str) and re.fullmatch(r"[0-9]+[xX*\u00d7][0-9]+", size)
+    sides = re.findall(r"[0-9]+", size) if is_pixels else []
     if any(len(side) > 5 or not int(side) for side in sides):
         raise SoraConfigError(f"size is {quoted(size)}; each side has to be 1 to 99999 pixels")
 
