@@ -58,7 +58,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
     "allowed_paths": {
         "label": "Allowed paths",
-        "description": "JSON list of files and folders that videos may start from; empty: Airflow's [sora] allowed_paths",
+        "description": "JSON list of files and folders that videos may start from; empty: [sora] allowed_paths",
         "schema": {"type": ["array", "string", "null"]},
     },
     "requests_per_minute": {
@@ -117,7 +117,7 @@ def get_provider_info() -> dict[str, Any]:
                     "allowed_paths": {
                         "description": (
                             "Files and folders of the workers that a video may start from (input_reference, video), "
-                            "with commas between; a connection's own allowed_paths comes first. Empty: every regular file."
+                            "with commas between; a connection's own come first. Empty: every regular file."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_regular_file_is_read_whole_or_not(file: Path) -> None:
     assert read(file) == b"x" * 100
-    with pytest.raises(SoraConfigError, match="video has more than 99 bytes, the limit"):
+    with pytest.raises(SoraConfigError, match=r"video has more than 99 bytes, the limit"):
         read(file, 99)
 
 
@@ -31,7 +31,7 @@ def test_a_regular_file_is_read_whole_or_not(file: Path) -> None:
     "path", ["/dev/zero", "/dev/stdin", "/dev/null", "/proc/self/environ", "/sys/kernel/mm", "/dev"]
 )
 def test_devices_and_what_the_kernel_makes_up_are_no_files(path: str) -> None:
-    with pytest.raises(SoraConfigError, match="is not a regular file|cannot be read"):
+    with pytest.raises(SoraConfigError, match=r"is not a regular file|cannot be read"):
         read(path)
 
 
@@ -41,14 +41,14 @@ def test_a_fifo_a_socket_and_a_folder_are_no_files_and_do_not_hang(tmp_path: Pat
     listener.bind(str(tmp_path / "socket"))
     (tmp_path / "folder").mkdir()
     for name in ("fifo", "socket", "folder"):
-        with pytest.raises(SoraConfigError, match="is not a regular file|cannot be read"):
+        with pytest.raises(SoraConfigError, match=r"is not a regular file|cannot be read"):
             read(tmp_path / name)
     listener.close()
 
 
 @pytest.mark.parametrize("path", ["a\0b", "", "x" * 5000, "/nowhere/x", "~nobody/x", "\ud800"])
 def test_a_path_that_leads_nowhere_is_named(path: str) -> None:
-    with pytest.raises(SoraConfigError, match="cannot be read"):
+    with pytest.raises(SoraConfigError, match=r"cannot be read"):
         read(path)
 
 
@@ -62,9 +62,11 @@ def test_a_file_is_where_its_links_lead(tmp_path: Path, file: Path) -> None:
     roots = [str(tmp_path / "link")]
     assert read(tmp_path / "to_in.png", allowed=roots) == b"in"
     for path in (allowed / "out.png", f"{allowed}/../a.png", f"{allowed}x/a.png", file):
-        with pytest.raises(SoraConfigError, match="is not read: .* is not below|cannot be read"):
+        with pytest.raises(SoraConfigError, match=r"is not read: .* is not below|cannot be read"):
             read(path, allowed=roots)
-    with pytest.raises(SoraConfigError, match="is not below any path. Files may be read from where allowed_paths says"):
+    with pytest.raises(
+        SoraConfigError, match=r"is not below any path. Files may be read from where allowed_paths says"
+    ):
         read(file, allowed=[])
     assert read(file, allowed=[str(file)])
 
@@ -81,5 +83,5 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_read(
         return descriptor
 
     monkeypatch.setattr("airflow_provider_sora.local_files.os.open", replace_and_open)
-    with pytest.raises(SoraConfigError, match="was replaced while it was opened"):
+    with pytest.raises(SoraConfigError, match=r"was replaced while it was opened"):
         read(file)

@@ -75,7 +75,7 @@ def test_the_reference_object_can_be_chosen(source: Any, sent: str) -> None:
 
 
 def test_the_size_of_the_video_reaches_the_picture() -> None:
-    with pytest.raises(SoraConfigError, match="8x8, the video 16x16"):
+    with pytest.raises(SoraConfigError, match=r"8x8, the video 16x16"):
         sources.picture(PNG, fetch=fetch, size="16x16")
     assert sources.picture(PNG, fetch=fetch, size="16x16", fit="cover") != Upload(
         PNG, "input_reference.png", "image/png"
@@ -107,7 +107,7 @@ def test_an_unknown_choice_is_named(field: str, value: Any) -> None:
 
 
 def test_a_plain_data_url_is_decoded() -> None:
-    with pytest.raises(SoraConfigError, match="of an unknown type"):
+    with pytest.raises(SoraConfigError, match=r"of an unknown type"):
         sources.picture("data:text/plain,hello%20you", fetch=fetch)
 
 
@@ -128,18 +128,18 @@ def test_a_video_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("source", [{}, {"id": None}, {"id": ""}])
 def test_a_manifest_without_an_id_is_named(source: Any) -> None:
-    with pytest.raises(SoraConfigError, match="a manifest has an id"):
+    with pytest.raises(SoraConfigError, match=r"a manifest has an id"):
         sources.video(source, fetch=fetch)
 
 
 def test_an_id_that_no_path_can_be_is_refused_as_one() -> None:
-    with pytest.raises(SoraConfigError, match="an id has at most 512 characters, this has 5000; and there is no file"):
+    with pytest.raises(SoraConfigError, match=r"an id has at most 512 characters, this has 5000; and there is no file"):
         sources.video("x" * 5000, fetch=fetch)
 
 
 @pytest.mark.parametrize("bad", [".", "..", "a\\b", "clips/a.mp4", "video_1\n", " video_1", {"id": "../x"}])
 def test_what_is_neither_an_id_nor_a_file_is_refused(bad: Any) -> None:
-    with pytest.raises(SoraConfigError, match="an id is a text without slashes"):
+    with pytest.raises(SoraConfigError, match=r"an id is a text without slashes"):
         sources.video_id_of(bad)
 
 
@@ -195,14 +195,14 @@ def test_schemes_have_no_case_and_bytes_many_types(source: Any) -> None:
 
 
 def test_a_two_slash_file_uri_is_told_of_the_third() -> None:
-    with pytest.raises(SoraConfigError, match="a file's URI has three slashes: file:///mnt/x"):
+    with pytest.raises(SoraConfigError, match=r"a file's URI has three slashes: file:///mnt/x"):
         sources.parse("video", "file://mnt/x")
 
 
 def test_an_object_storage_path_of_another_kind_is_refused() -> None:
     path = ObjectStoragePath("file:///x")
     monkey = pytest.MonkeyPatch()
-    with monkey.context() as patched, pytest.raises(SoraConfigError, match="an object store"):
+    with monkey.context() as patched, pytest.raises(SoraConfigError, match=r"an object store"):
         patched.setattr(ObjectStoragePath, "__str__", lambda _: "simplecache::http://127.0.0.1/x")
         sources.parse("video", path)
 
@@ -261,7 +261,7 @@ def test_what_is_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatc
     for source in (PNG, path, str(path), "https://host/cat.png?x=1", DATA_URL):
         with pytest.raises(SoraConfigError, match=f"more than {len(PNG) - 1} bytes, the limit"):
             sources.picture(source, fetch=fetch)
-    with pytest.raises(SoraConfigError, match="a data URL of .* characters, more than the limit allows"):
+    with pytest.raises(SoraConfigError, match=r"a data URL of .* characters, more than the limit allows"):
         sources.picture("data:," + "x" * 1000, fetch=fetch)
 
 
@@ -270,7 +270,7 @@ def test_local_files_are_read_from_where_that_is_allowed(path: Path) -> None:
         return [str(path.parent / "pictures")]
 
     for source in (path, str(path), path.as_uri(), ObjectStoragePath(path.as_uri())):
-        with pytest.raises(SoraConfigError, match="is not read: .* is not below .*/pictures"):
+        with pytest.raises(SoraConfigError, match=r"is not read: .* is not below .*/pictures"):
             sources.picture(source, fetch=fetch, allowed_paths=allowed)
     allowed_path = path.parent / "pictures" / "cat.png"
     allowed_path.parent.mkdir()

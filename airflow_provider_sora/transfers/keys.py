@@ -25,9 +25,12 @@ def check_key(template: object, variants: tuple[str, ...], *, slug: bool = False
         return
     bare = _JINJA.sub("", template)
     try:
-        names = {name for _, name, _, _ in Formatter().parse(bare) if name is not None}
+        fields = [field for field in Formatter().parse(bare) if field[1] is not None]
     except ValueError as error:
         raise SoraConfigError(f"key {template!r} is no template: {error}; write {{{{ and }}}} for braces") from None
+    names = {str(name) for _, name, _, _ in fields}
+    if any(form or conversion for _, _, form, conversion in fields):
+        raise SoraConfigError(f"key {template!r} has a part with a format or a conversion; write {{id}}, not {{id:…}}")
     unknown = sorted(names - set(PARTS))
     if unknown:
         raise SoraConfigError(

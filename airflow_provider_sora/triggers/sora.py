@@ -15,6 +15,7 @@ from airflow_provider_sora.exceptions import SoraError, SoraWaitError
 from airflow_provider_sora.hooks.polling import poller_for
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.triggers.versions import MISSING, misfit
 
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
 log = masking.logger(__name__)
@@ -31,21 +32,25 @@ class SoraVideoTrigger(BaseTrigger):
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
     :param step: handed on with the event, for operators with several jobs
     :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
+    :param unknown: what another version has stored; with it, or without what is needed, the wait ends with an error that
+        says so, and the job lives: an exception here would leave the task without one
     """
 
     def __init__(
         self,
         *,
-        sora_conn_id: str,
-        video_id: str,
-        deadline: float,
-        poll_interval: float,
+        sora_conn_id: str = MISSING,
+        video_id: str = MISSING,
+        deadline: float = MISSING,
+        poll_interval: float = MISSING,
         since: float | None = None,
         step: int = 0,
         cancel_on_kill: bool = False,
         end_task: bool = False,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        self.unknown = unknown
         self.sora_conn_id = sora_conn_id
         self.video_id = video_id
         self.deadline = deadline
@@ -57,22 +62,32 @@ class SoraVideoTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments: ids and numbers, no secret and no prompt."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "sora_conn_id": self.sora_conn_id,
-                "video_id": self.video_id,
-                "deadline": self.deadline,
-                "poll_interval": self.poll_interval,
-                "since": self.since,
-                "step": self.step,
-                "cancel_on_kill": self.cancel_on_kill,
-                "end_task": self.end_task,
-            },
-        )
+        row = {
+            "sora_conn_id": self.sora_conn_id,
+            "video_id": self.video_id,
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+            "since": self.since,
+            "step": self.step,
+            "cancel_on_kill": self.cancel_on_kill,
+            "end_task": self.end_task,
+            **self.unknown,
+        }
+        known = {name: value for name, value in row.items() if value is not MISSING}
+        return f"{type(self).__module__}.{type(self).__qualname__}", known
+
+    def _misfit(self) -> str | None:
+        needed = ("sora_conn_id", "video_id", "deadline", "poll_interval")
+        return misfit(self.unknown, [name for name in needed if getattr(self, name) is MISSING])
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield how it ended."""
+        wrong = self._misfit()
+        if wrong:
+            video_id = "unknown" if self.video_id is MISSING else self.video_id
+            event = VideoEvent.of_error(video_id, SoraWaitError(video_id, wrong, last_status="unknown"))
+            yield TriggerEvent(event.to_json())
+            return
         wait = Wait(self.video_id, self.deadline, self.poll_interval, self.since)
         try:
             video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
@@ -87,7 +102,7 @@ class SoraVideoTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Delete the job: best effort, and in bounded time. Called when a user acts, not when a triggerer ends."""
-        if self.cancel_on_kill:
+        if self.cancel_on_kill and not self._misfit():
             log.info("Killed: %s", await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id))
 
     def _event(self, event: VideoEvent) -> TriggerEvent:

@@ -128,7 +128,7 @@ def test_the_hook_keeps_to_the_allowed_paths(
         lambda hook: hook.create_character("Tom", clip),
     ]
     for call in calls:
-        with SoraHook() as hook, pytest.raises(SoraConfigError, match="is not read: .* is not below"):
+        with SoraHook() as hook, pytest.raises(SoraConfigError, match=r"is not read: .* is not below"):
             call(hook)
     assert sora_emulator.requests == []
 
