@@ -26,6 +26,7 @@ MASK = "***"
 LEAST_KEY_CHARACTERS = 5
 LEAST_VALUE_CHARACTERS = 8
 _MOST_FORMS = 4096
+_MOST_SAID = 8000
 _MOST_CHARACTERS = 64 * 1024  # of a text that is quoted in a message
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<rest>[^\s\"'<>]+)")
@@ -104,6 +105,12 @@ def masked_start(text: str) -> str:
     lengths = (n for form in _forms for n in range(min(len(form), len(text)), 3, -1) if text.endswith(form[:n]))
     longest = max(lengths, default=0)
     return f"{text[: len(text) - longest]}{MASK}" if longest else text
+
+
+def said(text: str) -> str:
+    """A text for an error: masked, and of a length that an event, a log and a database hold."""
+    text = masked(text[:_MOST_CHARACTERS])
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
 
 
 def _mask_url(found: re.Match[str]) -> str:

@@ -221,11 +221,12 @@ def _local_uri(field: str, text: str, rest: str) -> LocalPath:
 
 def _has_object_store(scheme: str) -> bool:
     """Whether Airflow has an object store of its own for a scheme: those of installed providers."""
+    stores: Any
     try:
-        from airflow.sdk.io import has_fs
+        import airflow.sdk.io as stores
     except ImportError:  # Airflow 2
-        from airflow.io import has_fs
-    return bool(has_fs(scheme))
+        import airflow.io as stores
+    return bool(stores.has_fs(scheme))
 
 
 @dataclass(frozen=True)

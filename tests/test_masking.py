@@ -11,7 +11,7 @@ import pytest
 import airflow_provider_sora
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraVideoFailedError
 from airflow_provider_sora.masking import bare_url, mask_chain, masked, masked_logs, masked_start, quoted, remember
 
 
@@ -100,6 +100,11 @@ class Unshowable:
 )
 def test_a_value_is_quoted_in_bounds(value: Any, words: str) -> None:
     assert quoted(value, 5) == words
+
+
+def test_what_an_error_says_is_bounded() -> None:
+    error = SoraVideoFailedError("v", "c" * 10**5, "m" * 10**5)
+    assert max(len(str(error)), len(error.code), len(error.message)) <= 8001
 
 
 def test_no_half_of_a_secret_is_left_where_a_text_is_cut() -> None:

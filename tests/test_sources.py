@@ -199,12 +199,10 @@ def test_a_two_slash_file_uri_is_told_of_the_third() -> None:
         sources.parse("video", "file://mnt/x")
 
 
-def test_an_object_storage_path_of_another_kind_is_refused() -> None:
-    path = ObjectStoragePath("file:///x")
-    monkey = pytest.MonkeyPatch()
-    with monkey.context() as patched, pytest.raises(SoraConfigError, match=r"an object store"):
-        patched.setattr(ObjectStoragePath, "__str__", lambda _: "simplecache::http://127.0.0.1/x")
-        sources.parse("video", path)
+def test_an_object_storage_path_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ObjectStoragePath, "__str__", lambda _: "simplecache::http://127.0.0.1/x")
+    with pytest.raises(SoraConfigError, match=r"an object store"):
+        sources.parse("video", ObjectStoragePath("file:///x"))
 
 
 class Stored:

@@ -33,6 +33,11 @@ def _ignore(_: object) -> None:
     """Nobody asked to be told."""
 
 
+def _no_location(error: Exception) -> httpx.RemoteProtocolError:
+    """httpx reads the `Location` of an answer that has come, and lets some errors of that out as they are."""
+    return httpx.RemoteProtocolError(f"the server redirects to what is no URL: {error}")
+
+
 # Reading more than this takes longer than an event loop should be held up.
 _LARGE_JSON_BYTES = 512 * 1024
 
@@ -151,6 +156,8 @@ class SoraClient:
                     self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            return _no_location(error)
         return Reply(self._wire.clock())
 
 
@@ -275,6 +282,8 @@ class AsyncSoraClient:
                     await self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            return _no_location(error)
         return Reply(self._wire.clock())
 
 

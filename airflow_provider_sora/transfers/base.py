@@ -181,7 +181,7 @@ class SoraTransferOperator(BaseOperator):
 
 def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
     allowed: tuple[Variant, ...] = get_args(Variant)
-    wanted = (values,) if isinstance(values, str) else tuple(values)
+    wanted = tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
     unknown = [value for value in wanted if value not in allowed]
     if unknown or not wanted:
         raise SoraConfigError(f"variants is {values!r}; it has to be one or more of {', '.join(allowed)}")

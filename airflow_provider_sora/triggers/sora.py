@@ -32,8 +32,8 @@ class SoraVideoTrigger(BaseTrigger):
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
     :param step: handed on with the event, for operators with several jobs
     :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
-    :param unknown: what another version has stored; with it, or without what is needed, the wait ends with an error that
-        says so, and the job lives: an exception here would leave the task without one
+    :param unknown: what another version has stored; with it, or without what is needed, the wait ends with an error
+        that says so, and the job lives: an exception here would leave the task without one
     """
 
     def __init__(
