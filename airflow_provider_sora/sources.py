@@ -151,6 +151,17 @@ def video_id_of(source: Any) -> str | None:
         raise SoraConfigError(f"{error}; and there is no file of that name") from None
 
 
+def check_ids(value: Any) -> None:
+    """Check ids that are known while the DAG is parsed.
+
+    :param value: an id or a list of them; anything else is passed over
+    :raises SoraConfigError: one of them is none
+    """
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, str):
+            video_id_of(item)
+
+
 def _is_location(text: str) -> bool:
     begins = ("data:", "/", "./", "../", "~", "{")
     return not text or "://" in text or text.lower().startswith(begins) or _exists(text)

@@ -44,8 +44,8 @@ def check_create(
     if is_sora(model):
         sizes = _PRO_SIZES if model.startswith("sora-2-pro") else _SIZES
         if size is not None and size not in sizes:
-            raise SoraConfigError(f"size is {size!r}; {model} has {', '.join(sizes)}")
-        if characters is not None and len(characters) > CHARACTERS_PER_VIDEO:
+            raise SoraConfigError(f"size is {quoted(size)}; {model} has {', '.join(sizes)}")
+        if isinstance(characters, list | tuple) and len(characters) > CHARACTERS_PER_VIDEO:
             raise SoraConfigError(f"characters has {len(characters)}; {model} takes {CHARACTERS_PER_VIDEO} at most")
 
 
@@ -136,6 +136,7 @@ def check_extension(*, model: Any, source_seconds: Any, seconds: Any, steps: int
     :raises SoraConfigError: there are too many, or the result would be too long
     """
     check_seconds(seconds, model, EXTEND_SECONDS)
+    check_seconds(source_seconds, None, ())
     if not is_sora(model):
         return
     if steps > EXTENSIONS_PER_VIDEO:
