@@ -82,9 +82,12 @@ def _forms_of(secret: str) -> set[str]:
 def _add(forms: set[str]) -> None:
     global _known
     with _lock:
-        if forms <= _forms.keys():
+        are_new = not forms <= _forms.keys()
+        for form in forms:  # to the end: what was read last is forgotten last
+            _forms.pop(form, None)
+            _forms[form] = None
+        if not are_new:
             return
-        _forms.update(dict.fromkeys(forms))
         for oldest in list(_forms)[:-_MOST_FORMS]:
             del _forms[oldest]
         _known = re.compile("|".join(re.escape(form) for form in sorted(_forms, key=len, reverse=True)))
@@ -102,7 +105,7 @@ def masked(text: str) -> str:
 def masked_start(text: str) -> str:
     """The start of a longer text, which may end in the middle of a secret."""
     text = masked(text)
-    lengths = (n for form in _forms for n in range(min(len(form), len(text)), 3, -1) if text.endswith(form[:n]))
+    lengths = (n for form in tuple(_forms) for n in range(min(len(form), len(text)), 3, -1) if text.endswith(form[:n]))
     longest = max(lengths, default=0)
     return f"{text[: len(text) - longest]}{MASK}" if longest else text
 

@@ -70,9 +70,9 @@ def test_only_so_many_secrets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(masking, "_MOST_FORMS", 3)
     monkeypatch.setattr(masking, "_forms", {})
     monkeypatch.setattr(masking, "_known", None)
-    for number in range(9):
+    for number in (0, 1, 2, 3, 2, 4):
         remember(f"secret-{number}")
-    assert list(masking._forms) == ["secret-6", "secret-7", "secret-8"]
+    assert list(masking._forms) == ["secret-3", "secret-2", "secret-4"]
 
 
 @pytest.mark.parametrize("text", ["it is started-se", "it is started-secret", "it is start"])
