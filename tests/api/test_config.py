@@ -115,3 +115,21 @@ def test_certificates_are_checked_unless_told_otherwise_also_behind_a_plain_http
     assert context.verify_mode is ssl.CERT_REQUIRED
     with pytest.raises(SoraConfigError, match="which is no CA bundle"):
         ssl_context(SoraConfig("https://host", verify=str(tmp_path / "missing.pem")))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"headers": {"X Y": "v"}}, "headers has 'X Y', which is no name of a header"),
+        ({"headers": {"X:": "v"}}, "which is no name of a header"),
+        ({"query": {"k": "\ud800"}}, "query has .*, which is not text that a URL can hold"),
+        ({"query": {"\udfff": "v"}}, "which is not text that a URL can hold"),
+        ({"allowed_paths": ("a",)}, "allowed_paths has 'a'; each has to be an absolute path"),
+        ({"timeout_seconds": float("nan")}, "timeout_seconds is nan"),
+        ({"connect_timeout_seconds": 1e300}, "at most 86400"),
+        ({"requests_per_minute": float("inf")}, "requests_per_minute is inf"),
+    ],
+)
+def test_what_no_request_can_hold_is_refused(fields: Any, words: str) -> None:
+    with pytest.raises(SoraConfigError, match=words):
+        SoraConfig("https://host", **fields)
