@@ -15,6 +15,7 @@ from airflow_provider_sora.exceptions import (
     SoraWaitTimeoutError,
 )
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.masking import quoted
 
 Outcome = Literal["completed", "failed", "refused", "timeout", "stopped"]
 
@@ -82,7 +83,7 @@ class VideoEvent(BaseModel):
             return cls.model_validate(payload)
         except ValidationError as error:
             raise SoraAnswerError(
-                f"the triggerer sent what is no video event ({error.error_count()} errors): {str(payload)[:200]}"
+                f"the triggerer sent what is no video event ({error.error_count()} errors): {quoted(payload, 200)}"
             ) from None
 
     def to_json(self) -> dict[str, Any]:

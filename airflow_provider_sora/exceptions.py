@@ -25,16 +25,22 @@ SoraError
 └── SoraTransferError         some files of several were not moved; the others were
 
 `retryable` says whether the same call, made later, can succeed. Nothing here knows Airflow: operators turn what is not
-retryable into `AirflowFailException`.
+retryable into `AirflowFailException`. What an error says is masked here, and bounded, whoever
+raises it.
 """
 
 from __future__ import annotations
+
+from airflow_provider_sora.masking import said
 
 
 class SoraError(Exception):
     """Base of all errors of this package."""
 
     retryable = False
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(said(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class SoraConfigError(SoraError, ValueError):
@@ -83,10 +89,10 @@ class SoraStatusError(SoraError):
         coded = f" [{code}]" if code else ""
         wait = "" if retry_after_seconds is None else f" (asked to wait {retry_after_seconds:g} s)"
         super().__init__(f"{call} answered HTTP {status_code}{coded}: {detail or 'no explanation'}{wait}")
-        self.call = call
+        self.call = said(call)
         self.status_code = status_code
-        self.detail = detail
-        self.code = code
+        self.detail = said(detail)
+        self.code = code and said(code)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -138,9 +144,9 @@ class SoraVideoFailedError(SoraError):
     def __init__(self, video_id: str, code: str, message: str, *, status: str = "failed") -> None:
         super().__init__(f"video {video_id} {status} on the server [{code}]: {message or 'no explanation'}")
         self.video_id = video_id
-        self.code = code
-        self.message = message
-        self.status = status
+        self.code = said(code)
+        self.message = said(message)
+        self.status = said(status)
 
 
 class SoraVideoRefusedError(SoraVideoFailedError):
@@ -164,8 +170,8 @@ class SoraWaitError(SoraError):
             f"stopped waiting for video {video_id} (last seen {last_status}), left running on the server: {cause}"
         )
         self.video_id = video_id
-        self.cause = cause
-        self.last_status = last_status
+        self.cause = said(cause)
+        self.last_status = said(last_status)
         self.retryable = retryable
 
 

@@ -56,6 +56,11 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "description": "Fetch pictures and redirected content from local and private addresses",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    "allowed_paths": {
+        "label": "Allowed paths",
+        "description": "JSON list of files and folders that videos may start from; empty: [sora] allowed_paths",
+        "schema": {"type": ["array", "string", "null"]},
+    },
     "requests_per_minute": {
         "label": "Requests per minute",
         "description": "The most that all waits of one triggerer may ask this server; empty: no limit",
@@ -105,6 +110,23 @@ def get_provider_info() -> dict[str, Any]:
                 ("Local", "sora_to_local"),
             )
         ],
+        "config": {
+            "sora": {
+                "description": "The Sora (Videos API) provider.",
+                "options": {
+                    "allowed_paths": {
+                        "description": (
+                            "Files and folders of the workers that a video may start from (input_reference, video), "
+                            "with commas between; a connection's own come first. Empty: every regular file."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/mnt/pictures,/data/storyboards",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": "sora",

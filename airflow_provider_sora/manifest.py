@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.masking import masked, quoted
 
 
 class VideoManifest(BaseModel):
@@ -33,7 +34,9 @@ class VideoManifest(BaseModel):
     @classmethod
     def of(cls, video: Video, conn_id: str) -> VideoManifest:
         """The manifest of a video on the server behind `conn_id`."""
-        return cls(conn_id=conn_id, **video.model_dump(mode="json", include=set(cls.model_fields)))
+        shown = video.model_dump(mode="json", include=set(cls.model_fields) - {"id"})
+        texts = {name: masked(value) for name, value in shown.items() if isinstance(value, str)}
+        return cls(id=video.id, conn_id=conn_id, **{**shown, **texts})
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> VideoManifest:
@@ -46,7 +49,7 @@ class VideoManifest(BaseModel):
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise SoraConfigError(
-                f"this is no video manifest ({wrong}): {str(value)[:200]}. Pass what a create task returned, "
+                f"this is no video manifest ({wrong}): {quoted(value, 200)}. Pass what a create task returned, "
                 "or a video id as text"
             ) from None
 

@@ -1,24 +1,84 @@
-"""What a video can start from, in whatever form a user has it: a picture or a video as path, URI, URL, bytes or id."""
+"""What a video can start from, in whatever form a user has it: a picture or a video as path, URI, URL, bytes or id.
+
+A source is parsed into one of a closed set of kinds, and each kind is read in its own way. Nothing but the address of
+an object store that is installed in this Airflow reaches fsspec, which would follow any URL and any chain of them.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from airflow_provider_sora.api import uploads
 from airflow_provider_sora.api.encoding import data_url
+from airflow_provider_sora.api.ids import check_id
+from airflow_provider_sora.api.opening import MAX_FETCH_BYTES
 from airflow_provider_sora.api.requests import Reference, Upload
 from airflow_provider_sora.api.uploads import Fit
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
+from airflow_provider_sora.local_files import check_length, read_file
+from airflow_provider_sora.masking import bare_url, masked, quoted
 
 ReferenceAs = Literal["upload", "object"]
 Fetch = Callable[[str], bytes]
+AllowedPaths = Callable[[], Sequence[str] | None]
+
+MAX_PICTURE_BYTES = MAX_FETCH_BYTES
+MAX_VIDEO_BYTES = 536_870_912  # no server states one; a video is held in memory while it is sent
 
 _FILE_ID = re.compile(r"file[-_][A-Za-z0-9]+")
+_SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LOCAL_SCHEMES = frozenset({"file", "local"})
+
+
+@dataclass(frozen=True)
+class LocalPath:
+    """A file of this machine."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """A file in an object store that Airflow knows; `path` is set where the user gave an ObjectStoragePath."""
+
+    uri: str
+    path: Any = None
+
+
+@dataclass(frozen=True)
+class WebUrl:
+    """An ``http://`` or ``https://`` URL, which is only fetched through the guard (`api.foreign`)."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class DataUrl:
+    """A ``data:`` URL."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes themselves."""
+
+    content: bytes
+
+
+Source = LocalPath | StoredObject | WebUrl | DataUrl | Content
+
+
+def _all_paths() -> None:
+    return None
 
 
 def picture(
@@ -29,6 +89,7 @@ def picture(
     fit: Fit | None = None,
     reference_as: ReferenceAs = "upload",
     storage_conn_id: str | None = None,
+    allowed_paths: AllowedPaths = _all_paths,
 ) -> Upload | Reference:
     """A picture for `input_reference`.
 
@@ -38,7 +99,9 @@ def picture(
     :param size: the video's, which the picture has to have
     :param fit: resize it otherwise
     :param reference_as: ``upload`` sends a file, which every server understands; ``object`` the API's reference object
+    :param allowed_paths: from where local files may be read; asked only for such
     :raises SoraConfigError: it cannot be read, is no picture, or has another size
+    :raises SoraConnectionError: where it is stored does not answer
     """
     _check_choice("fit", fit, (None, *get_args(Fit)))
     _check_choice("reference_as", reference_as, get_args(ReferenceAs))
@@ -46,38 +109,62 @@ def picture(
         return _reference_object(source)
     if isinstance(source, str) and _is_file_id(source):
         return {"file_id": source}
-    if reference_as == "object" and isinstance(source, str) and source.startswith(("http://", "https://", "data:")):
-        return {"image_url": source}
-    content, name = _read("input_reference", source, fetch, storage_conn_id)
-    upload = uploads.picture(content, name, size=size, fit=fit)
+    parsed = parse("input_reference", source)
+    if reference_as == "object" and isinstance(parsed, WebUrl | DataUrl):
+        return {"image_url": parsed.url}
+    reader = _Reader("input_reference", MAX_PICTURE_BYTES, fetch, storage_conn_id, allowed_paths)
+    upload = uploads.picture(*reader.read(parsed), size=size, fit=fit)
     return {"image_url": data_url(upload)} if reference_as == "object" else upload
 
 
-def video(source: Any, *, fetch: Fetch, storage_conn_id: str | None = None) -> Upload | Reference:
+def video(
+    source: Any, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
+) -> Upload | Reference:
     """The video that an extension, an edit or a character starts from.
 
     :param source: a video id, the manifest of an earlier task, or a file in any form that `picture` takes
     :raises SoraConfigError: it cannot be read, or is no MP4
+    :raises SoraConnectionError: where it is stored does not answer
     """
     video_id = video_id_of(source)
     if video_id is not None:
         return {"id": video_id}
-    content, name = _read("video", source, fetch, storage_conn_id)
-    return uploads.video(content, name)
+    reader = _Reader("video", MAX_VIDEO_BYTES, fetch, storage_conn_id, allowed_paths)
+    return uploads.video(*reader.read(parse("video", source)))
 
 
 def video_id_of(source: Any) -> str | None:
-    """The id that a source is, or that its manifest holds; None where it is a file."""
+    """The id that a source is, or that its manifest holds; None where it is a file.
+
+    :raises SoraConfigError: it is neither
+    """
     if isinstance(source, Mapping):
         found = source.get("id")
         if not isinstance(found, str) or not found:
-            raise SoraConfigError(f"video is {str(source)[:100]!r}; a manifest has an id")
-        return found
-    return None if not isinstance(source, str) or _is_location(source) else source
+            raise SoraConfigError(f"video is {quoted(source)}; a manifest has an id")
+        return check_id("video", found)
+    if not isinstance(source, str) or _is_location(source):
+        return None
+    try:
+        return check_id("video", source)
+    except SoraConfigError as error:
+        raise SoraConfigError(f"{error}; and there is no file of that name") from None
+
+
+def check_ids(value: Any) -> None:
+    """Check ids that are known while the DAG is parsed.
+
+    :param value: an id or a list of them; anything else is passed over
+    :raises SoraConfigError: one of them is none
+    """
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, str):
+            video_id_of(item)
 
 
 def _is_location(text: str) -> bool:
-    return not text or "://" in text or text.startswith(("data:", "/", "./", "../", "~", "{")) or _exists(text)
+    begins = ("data:", "/", "./", "../", "~", "{")
+    return not text or "://" in text or text.lower().startswith(begins) or _exists(text)
 
 
 def _is_file_id(text: str) -> bool:
@@ -94,46 +181,122 @@ def _exists(text: str) -> bool:
 def _reference_object(source: Mapping[str, Any]) -> Reference:
     if len(source) != 1 or next(iter(source)) not in ("file_id", "image_url"):
         raise SoraConfigError(
-            f"input_reference is {str(dict(source))[:100]!r}; as an object it has exactly one of file_id and image_url"
+            f"input_reference is {quoted(dict(source))}; as an object it has exactly one of file_id and image_url"
         )
     return {str(name): str(value) for name, value in source.items()}
 
 
-def _read(field: str, source: Any, fetch: Fetch, storage_conn_id: str | None) -> tuple[bytes, str]:
-    if isinstance(source, bytes):
-        return source, field
-    text = source if isinstance(source, str) else ""
-    if text.startswith(("http://", "https://")):
-        return fetch(text), urlsplit(text).path.rpartition("/")[2] or field
-    if text.startswith("data:"):
-        return _decode(field, text), field
-    return _read_path(field, source, storage_conn_id)
+def parse(field: str, source: Any) -> Source:
+    """What a source is.
 
-
-def _decode(field: str, url: str) -> bytes:
-    head, comma, data = url.partition(",")
-    try:
-        return base64.b64decode(data, validate=True) if head.endswith(";base64") else unquote_to_bytes(data)
-    except ValueError:
-        raise SoraConfigError(f"{field} is a data URL that cannot be decoded: {head}{comma}…") from None
-
-
-def _read_path(field: str, source: Any, storage_conn_id: str | None) -> tuple[bytes, str]:
+    :raises SoraConfigError: nothing that a video can start from
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    if not source or not isinstance(source, str | Path | ObjectStoragePath):
-        raise SoraConfigError(f"{field} is {str(source)[:100]!r}; it has to be a path, a URL, bytes or an id")
-    connection = {"conn_id": storage_conn_id} if storage_conn_id else {}
-    is_uri = isinstance(source, str) and "://" in source
-    path = (
-        ObjectStoragePath(source, **connection) if is_uri else source if not isinstance(source, str) else Path(source)
-    )
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Content(bytes(source))
+    if isinstance(source, ObjectStoragePath):
+        parsed = _parse_text(field, str(source))
+        return StoredObject(parsed.uri, source) if isinstance(parsed, StoredObject) else parsed
+    if not isinstance(source, str | Path) or not str(source):
+        raise SoraConfigError(f"{field} is {quoted(source)}; it has to be a path, a URL, bytes or an id")
+    return _parse_text(field, str(source))
+
+
+def _parse_text(field: str, text: str) -> Source:
+    if text != text.strip() or _CONTROL.search(text):
+        raise SoraConfigError(f"{field} is {quoted(text)}; it may not have space around it or control characters")
+    if text[:5].lower() == "data:":
+        return DataUrl(text)
+    if "://" not in text:
+        return LocalPath(text)
+    found = _SCHEME.fullmatch(text)
+    scheme = found["name"].lower() if found else ""
+    if found and scheme in ("http", "https"):
+        return WebUrl(text)
+    if found and scheme in _LOCAL_SCHEMES:
+        return _local_uri(field, text, found["rest"])
+    if not found or "::" in text or not _has_object_store(scheme):
+        raise SoraConfigError(
+            f"{field} is {quoted(text)}; it has to be a path, an http(s) or data URL, or the address of an object "
+            "store whose provider is installed, without a chain (::)"
+        )
+    return StoredObject(f"{scheme}://{found['rest']}")
+
+
+def _local_uri(field: str, text: str, rest: str) -> LocalPath:
+    if not rest.startswith("/"):
+        raise SoraConfigError(f"{field} is {quoted(text)}; a file's URI has three slashes: file:///{rest.lstrip('/')}")
+    return LocalPath(rest)
+
+
+def _has_object_store(scheme: str) -> bool:
+    """Whether Airflow has an object store of its own for a scheme: those of installed providers."""
+    stores: Any
     try:
-        return path.read_bytes(), path.name
-    except OSError as error:
-        raise SoraConfigError(f"{field} {str(source)!r} cannot be read: {error.strerror or error}") from None
+        import airflow.sdk.io as stores
+    except ImportError:  # Airflow 2
+        import airflow.io as stores
+    return bool(stores.has_fs(scheme))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a source: its bytes, at most `limit` of them, and a name."""
+
+    field: str
+    limit: int
+    fetch: Fetch
+    storage_conn_id: str | None
+    allowed_paths: AllowedPaths
+
+    def read(self, source: Source) -> tuple[bytes, str]:
+        match source:
+            case Content(content):
+                name = self.field
+            case DataUrl(url):
+                content, name = self._decode(url), self.field
+            case WebUrl(url):
+                content, name = self.fetch(url), _last_part(bare_url(url).partition("://")[2]) or self.field
+            case LocalPath(path):
+                content = read_file(self.field, path, limit=self.limit, allowed=self.allowed_paths())
+                name = os.path.basename(path)
+            case StoredObject(uri, path):
+                content, name = self._read_stored(uri, path), os.path.basename(uri)
+        check_length(self.field, content, self.limit)
+        return content, name
+
+    def _decode(self, url: str) -> bytes:
+        head, comma, data = url.partition(",")
+        if len(data) > 2 * self.limit:
+            raise SoraConfigError(f"{self.field} is a data URL of {len(url)} characters, more than the limit allows")
+        try:
+            return base64.b64decode(data, validate=True) if head.endswith(";base64") else unquote_to_bytes(data)
+        except ValueError:
+            raise SoraConfigError(
+                f"{self.field} is a data URL that cannot be decoded: {masked(head[:100])}{comma}…"
+            ) from None
+
+    def _read_stored(self, uri: str, path: Any) -> bytes:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        connection = {"conn_id": self.storage_conn_id} if self.storage_conn_id else {}
+        try:
+            path = path or ObjectStoragePath(uri, **connection)
+            with path.open("rb") as file:
+                return bytes(file.read(self.limit + 1))
+        except (FileNotFoundError, PermissionError, IsADirectoryError, ImportError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise SoraConfigError(f"{self.field} {quoted(uri)} cannot be read: {why}") from None
+        except Exception as error:  # noqa: BLE001 - each cloud's library has errors of its own
+            words = f"{type(error).__name__}: {error}"
+            raise SoraConnectionError(f"{self.field} {quoted(uri)} cannot be read: {words}") from None
+
+
+def _last_part(path: str) -> str:
+    return path.partition("/")[2].rpartition("/")[2]
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
-        raise SoraConfigError(f"{name} is {value!r}; it has to be one of {', '.join(map(repr, allowed))}")
+        raise SoraConfigError(f"{name} is {quoted(value)}; it has to be one of {', '.join(map(repr, allowed))}")

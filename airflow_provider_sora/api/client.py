@@ -23,6 +23,7 @@ from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Requ
 from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Reply, Send, Sleep, Step, advance
 from airflow_provider_sora.api.wire import Wire, ssl_context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
+from airflow_provider_sora.masking import masked_logs
 
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
@@ -30,6 +31,11 @@ ResultT = TypeVar("ResultT")
 
 def _ignore(_: object) -> None:
     """Nobody asked to be told."""
+
+
+def _no_location(error: Exception) -> httpx.RemoteProtocolError:
+    """httpx reads the `Location` of an answer that has come, and lets some errors of that out as they are."""
+    return httpx.RemoteProtocolError(f"the server redirects to what is no URL: {error}")
 
 
 # Reading more than this takes longer than an event loop should be held up.
@@ -135,7 +141,8 @@ class SoraClient:
                 step = advance(flow, outcome)
                 if isinstance(step, Emit):
                     yield step.chunk
-                outcome = self._perform(step, body)
+                with masked_logs():
+                    outcome = self._perform(step, body)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         finally:
@@ -156,11 +163,13 @@ class SoraClient:
                     body.open(self._http.send(self._wire.foreign_request(step), stream=True))
                     return self._wire.reply(body.response, b"", step.url)
                 case Read():
-                    return self._wire.chunk(body.response, body.read())
+                    return self._wire.chunk(body.read())
                 case Sleep():
                     self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            return _no_location(error)
         return Reply(self._wire.clock())
 
 
@@ -259,7 +268,8 @@ class AsyncSoraClient:
                     return
                 if isinstance(step, Emit):
                     yield step.chunk
-                outcome = await self._perform(step, body)
+                with masked_logs():
+                    outcome = await self._perform(step, body)
         finally:
             await body.close()
 
@@ -279,11 +289,13 @@ class AsyncSoraClient:
                     await body.open(await self._http.send(request, stream=True))
                     return self._wire.reply(body.response, b"", step.url)
                 case Read():
-                    return self._wire.chunk(body.response, await body.read())
+                    return self._wire.chunk(await body.read())
                 case Sleep():
                     await self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
+        except (httpx.InvalidURL, UnicodeError) as error:
+            return _no_location(error)
         return Reply(self._wire.clock())
 
 

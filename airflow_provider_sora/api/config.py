@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +12,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from airflow_provider_sora import __version__
+from airflow_provider_sora import __version__, masking
 from airflow_provider_sora.api.encoding import Encoding, SecondsAs
 from airflow_provider_sora.exceptions import SoraConfigError
 
 AuthScheme = Literal["bearer", "api-key", "none"]
+_MOST_SECONDS = 86_400  # sockets take no time limit of any length
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 NO_HOST = (
     "no server is set: put the base URL of a server that speaks the Videos API into the connection's Host, for example "
@@ -36,6 +40,7 @@ class SoraConfig:
     :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
     :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
     :param allow_private_urls: fetch URLs that lead to local or private addresses
+    :param allowed_paths: files and folders of this machine that a video may start from; None: all
     :param requests_per_minute: how often the looks of all waits may ask this server, from one triggerer; None: no limit
     :param verify: check the server's certificate; or the path of a CA bundle to check it against
     """
@@ -52,27 +57,43 @@ class SoraConfig:
     seconds_as: SecondsAs = "text"
     allow_private_urls: bool = False
     requests_per_minute: float | None = None
+    allowed_paths: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
         object.__setattr__(self, "api_key", (self.api_key or "").strip() or None)
-        for what, value in (
-            ("the API key", self.api_key),
-            *((f"header {name}", v) for name, v in self.headers.items()),
-        ):
-            if value and not (value.isascii() and value.isprintable()):
-                raise SoraConfigError(
-                    f"{what} has characters that no HTTP header can hold; it has to be printable ASCII"
-                )
+        # Space around a value is no part of it (RFC 9110, 5.5), and h11 refuses it in words that repeat the value.
+        object.__setattr__(self, "headers", {name: value.strip() for name, value in self.headers.items()})
+        masking.remember(self.api_key, [*self.headers.items(), *self.query.items()])
+        object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
+        self._check_characters()
         for name, choices in (("auth", AuthScheme), ("encoding", Encoding), ("seconds_as", SecondsAs)):
             if getattr(self, name) not in get_args(choices):
                 allowed = ", ".join(get_args(choices))
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")
-        if self.requests_per_minute is not None and self.requests_per_minute <= 0:
+        if self.requests_per_minute is not None and not 0 < self.requests_per_minute < math.inf:
             raise SoraConfigError(f"requests_per_minute is {self.requests_per_minute!r}; it has to be more than 0")
         for name in ("timeout_seconds", "connect_timeout_seconds"):
-            if getattr(self, name) <= 0:
-                raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds")
+            if not 0 < getattr(self, name) <= _MOST_SECONDS:
+                raise SoraConfigError(
+                    f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds and at most {_MOST_SECONDS}"
+                )
+
+        for path in self.allowed_paths or ():
+            if not os.path.isabs(path) or "\0" in path:
+                raise SoraConfigError(f"allowed_paths has {masking.quoted(path)}; each has to be an absolute path")
+
+    def _check_characters(self) -> None:
+        for name, value in (("the API key", self.api_key), *((f"header {n}", v) for n, v in self.headers.items())):
+            if value and not (value.isascii() and value.isprintable()):
+                raise SoraConfigError(
+                    f"{name} has characters that no HTTP header can hold; it has to be printable ASCII"
+                )
+        for header in self.headers:
+            if not _TOKEN.fullmatch(header):
+                raise SoraConfigError(f"headers has {masking.quoted(header)}, which is no name of a header")
+        for parameter in (*self.query, *self.query.values()):
+            if any("\ud800" <= character <= "\udfff" for character in parameter):
+                raise SoraConfigError(f"query has {masking.quoted(parameter)}, which is not text that a URL can hold")
 
     @property
     def timeout(self) -> httpx.Timeout:
@@ -88,11 +109,6 @@ class SoraConfig:
             headers["api-key"] = self.api_key
         return headers
 
-    def secrets(self) -> list[str]:
-        """What must not be shown, should a server's answer repeat it."""
-        sent = [self.api_key, *self.headers.values(), *self.query.values()]
-        return [value for value in sent if value and len(value) >= 8]
-
 
 def normalize_base_url(text: str) -> str:
     """The base URL with scheme and version: ``host:8000`` is ``https://host:8000/v1``, ``http://host/v1/`` stays.
@@ -106,19 +122,22 @@ def normalize_base_url(text: str) -> str:
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
-    except ValueError:
-        raise SoraConfigError(f"{text!r} is no base URL: it cannot be read as a URL") from None
-    try:
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
+        _ = httpx.URL(text).host
+    except (ValueError, httpx.InvalidURL):
         usable = False
-    if not usable or parts.query or parts.fragment or parts.username or parts.password:
-        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    if not usable or parts.query or parts.fragment or "@" in text:
         raise SoraConfigError(
-            f"{shown!r} is no base URL: it has to be http:// or https://, a host, perhaps a port and a path, without "
-            "user, query or fragment (the key belongs in Password, query parameters in Extra)"
+            f"{_shown(text)} is no base URL: it has to be http:// or https://, a host, perhaps a port and a path, "
+            "without user, query or fragment (the key belongs in Password, query parameters in Extra)"
         )
     path = parts.path.rstrip("/")
     if not re.search(r"/v\d+\w*$", path):
         path += "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _shown(text: str) -> str:
+    """What was given as base URL; of one with an ``@`` only what is behind the last: a key may have any character."""
+    scheme, _, rest = text.partition("://")
+    return masking.quoted(masking.bare_url(f"{scheme}://{rest.rpartition('@')[2]}"))

@@ -15,6 +15,7 @@ from airflow_provider_sora.api.opening import locate, next_chunk
 from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
 from airflow_provider_sora.exceptions import SoraContentError, SoraError
+from airflow_provider_sora.masking import masked_start
 
 OnOpen = Callable[[int | None], None]
 
@@ -70,9 +71,9 @@ class ContentCheck:
             return str(found)
         wanted = " or ".join(TYPES_OF_VARIANT[self._request.variant])
         hint = "; perhaps this server has no such variant" if found else ""
+        begin = found or masked_start(self._head.decode("latin-1"))
         raise SoraContentError(
-            f"{self._describe()} is no {self._request.variant}: it begins like {found or self._head!r}, "
-            f"{wanted} was expected{hint}"
+            f"{self._describe()} is no {self._request.variant}: it begins like {begin!r}, {wanted} was expected{hint}"
         )
 
     def finish(self) -> Content:

@@ -25,6 +25,7 @@ from airflow_provider_sora.exceptions import (
     SoraVideoFailedError,
     SoraVideoRefusedError,
 )
+from airflow_provider_sora.masking import mask_chain
 
 _BY_STATUS: dict[int, type[SoraStatusError]] = {
     401: SoraAuthError,
@@ -66,7 +67,7 @@ _REFUSED = (
 
 def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
     """What it means that no answer came; for a paid call that may have been sent, it is ambiguous."""
-    words = f"{call} got no answer: {type(error).__name__}: {error}".rstrip(": ")
+    words = f"{call} got no answer: {type(error).__name__}: {mask_chain(error)}".rstrip(": ")
     if paid and not isinstance(error, _NOT_SENT):
         return SoraAmbiguousError(f"{words}; the server may have accepted it")
     return SoraConnectionError(words)

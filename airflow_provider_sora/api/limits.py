@@ -6,11 +6,13 @@ model has limits of its own, which only its server knows.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.masking import quoted
 
 PROMPT_CHARACTERS = 32_000
 NAME_CHARACTERS = 80
@@ -20,6 +22,7 @@ EXTENDED_SECONDS = 120
 CREATE_SECONDS = ("4", "8", "12")
 EXTEND_SECONDS = ("4", "8", "12", "16", "20")
 _SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
+_MOST_DEPTH = 100  # of values within values that are looked into
 _PRO_SIZES = (*_SIZES, "1080x1920", "1920x1080")
 
 
@@ -37,14 +40,66 @@ def check_create(
     """
     check_prompt(prompt, model)
     check_seconds(seconds, model, CREATE_SECONDS)
-    if size == "":
-        raise SoraConfigError("size is ''; leave it out for the server's own")
+    check_size(size)
     if is_sora(model):
         sizes = _PRO_SIZES if model.startswith("sora-2-pro") else _SIZES
         if size is not None and size not in sizes:
-            raise SoraConfigError(f"size is {size!r}; {model} has {', '.join(sizes)}")
-        if characters is not None and len(characters) > CHARACTERS_PER_VIDEO:
+            raise SoraConfigError(f"size is {quoted(size)}; {model} has {', '.join(sizes)}")
+        if isinstance(characters, list | tuple) and len(characters) > CHARACTERS_PER_VIDEO:
             raise SoraConfigError(f"characters has {len(characters)}; {model} takes {CHARACTERS_PER_VIDEO} at most")
+
+
+def check_size(size: Any) -> None:
+    """Check a size: pixels where it names them, otherwise whatever words a server has.
+
+    :raises SoraConfigError: it is empty, or a side of it has no pixel or more than five digits of them
+    """
+    if size == "":
+        raise SoraConfigError("size is ''; leave it out for the server's own")
+    is_pixels = isinstance(size, str) and re.fullmatch(r"[0-9]+[xX*\u00d7][0-9]+", size)
+    sides = re.findall(r"[0-9]+", size) if is_pixels else []
+    if any(len(side) > 5 or not int(side) for side in sides):
+        raise SoraConfigError(f"size is {quoted(size)}; each side has to be 1 to 99999 pixels")
+
+
+def check_json(name: str, value: Any) -> None:
+    """Check that a field can be sent.
+
+    :raises SoraConfigError: JSON has no such value, or no text of a request can hold it
+    """
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SoraConfigError(f"{name} is {quoted(value)}, which cannot be sent as JSON: {error}") from None
+
+
+def check_parameters(parameters: Any) -> None:
+    """Check further fields while the DAG is parsed; what a template or another task gives is passed over.
+
+    :raises SoraConfigError: they are no object of JSON
+    """
+    if parameters is None or isinstance(parameters, str) or _comes_later(parameters):
+        return
+    if not isinstance(parameters, dict) or not all(isinstance(name, str) for name in parameters):
+        raise SoraConfigError(f"parameters is {quoted(parameters)}; it has to be a dict of fields by their names")
+    for name, value in parameters.items():
+        check_json(f"parameters: {name}", _known(value, 0))
+
+
+def _comes_later(value: Any) -> bool:
+    """Whether Airflow gives the value when the task runs: the output of another task, a DAG's parameter, a literal."""
+    return hasattr(value, "iter_references") and hasattr(value, "resolve")
+
+
+def _known(value: Any, depth: int) -> Any:
+    """A value without what comes later."""
+    if _comes_later(value):
+        return None
+    if isinstance(value, dict) and depth < _MOST_DEPTH:
+        return {key: _known(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple) and depth < _MOST_DEPTH:
+        return [_known(item, depth + 1) for item in value]
+    return value
 
 
 def check_prompt(prompt: Any, model: Any = None) -> None:
@@ -55,7 +110,7 @@ def check_prompt(prompt: Any, model: Any = None) -> None:
     if prompt is None:
         return
     if not isinstance(prompt, str) or not prompt.strip():
-        raise SoraConfigError(f"prompt is {prompt!r}; it has to be some text")
+        raise SoraConfigError(f"prompt is {quoted(prompt)}; it has to be some text")
     if is_sora(model) and len(prompt) > PROMPT_CHARACTERS:
         raise SoraConfigError(f"prompt has {len(prompt)} characters; {model} takes {PROMPT_CHARACTERS} at most")
 
@@ -67,11 +122,11 @@ def check_seconds(seconds: Any, model: Any, allowed: Iterable[str]) -> None:
     """
     if seconds is None:
         return
-    text = f"{seconds:g}" if isinstance(seconds, float) else str(seconds)
-    if isinstance(seconds, bool) or not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) <= 0:
-        raise SoraConfigError(f"seconds is {seconds!r}; it has to be a number above 0")
+    text = f"{seconds:g}" if isinstance(seconds, float) else seconds if isinstance(seconds, str) else quoted(seconds)
+    if isinstance(seconds, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) <= 0:
+        raise SoraConfigError(f"seconds is {quoted(seconds)}; it has to be a number above 0")
     if is_sora(model) and text not in tuple(allowed):
-        raise SoraConfigError(f"seconds is {seconds!r}; {model} has {', '.join(allowed)}")
+        raise SoraConfigError(f"seconds is {quoted(seconds)}; {model} has {', '.join(allowed)}")
 
 
 def check_extension(*, model: Any, source_seconds: Any, seconds: Any, steps: int) -> None:
@@ -81,6 +136,7 @@ def check_extension(*, model: Any, source_seconds: Any, seconds: Any, steps: int
     :raises SoraConfigError: there are too many, or the result would be too long
     """
     check_seconds(seconds, model, EXTEND_SECONDS)
+    check_seconds(source_seconds, None, ())
     if not is_sora(model):
         return
     if steps > EXTENSIONS_PER_VIDEO:
@@ -99,4 +155,4 @@ def check_name(name: Any) -> None:
     :raises SoraConfigError: it is empty or too long
     """
     if name is not None and not (isinstance(name, str) and 1 <= len(name) <= NAME_CHARACTERS):
-        raise SoraConfigError(f"name is {name!r}; it has to be 1 to {NAME_CHARACTERS} characters")
+        raise SoraConfigError(f"name is {quoted(name)}; it has to be 1 to {NAME_CHARACTERS} characters")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.ratelimit import RateLimit
 from airflow_provider_sora.api.requests import Request
@@ -25,7 +25,7 @@ AnswerT = TypeVar("AnswerT")
 ToldT = TypeVar("ToldT")
 OpenClient = Callable[[], Awaitable[AsyncSoraClient]]
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 RENEW_SECONDS = 5.0  # between two looks at the connection after refused keys
 _CLIENTS_KEPT = 3  # the newest, and those before it that may still have requests on their way

@@ -15,8 +15,11 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from airflow_provider_sora.exceptions import SoraAnswerError
+from airflow_provider_sora.masking import masked, masked_start
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_SHOWN_BYTES = 65_536  # of a body, for what a message may quote
 
 
 class VideoStatus(StrEnum):
@@ -214,6 +217,7 @@ def _objects_in_text(text: object) -> list[dict[str, Any]]:
 
 
 def shorten(body: bytes, limit: int = 300) -> str:
-    """The beginning of a body, fit for a message of one line."""
-    text = " ".join(body[: 4 * limit].decode("utf-8", "replace").split())
+    """The beginning of a body, fit for a message of one line; masked before it is cut, which could halve a secret."""
+    text = " ".join(body[:_SHOWN_BYTES].decode("utf-8", "replace").split())
+    text = masked_start(text) if len(body) > _SHOWN_BYTES else masked(text)
     return text if len(text) <= limit else text[:limit] + "…"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import urljoin
 
 import httpx
 
 from airflow_provider_sora.api.errors import connection_error, status_error
 from airflow_provider_sora.api.flows import exchange
-from airflow_provider_sora.api.foreign import shown
+from airflow_provider_sora.api.foreign import join
 from airflow_provider_sora.api.models import find_failed_video, shorten
 from airflow_provider_sora.api.requests import DownloadContent, RetrieveVideo
 from airflow_provider_sora.api.steps import Flow, Open, OpenUrl, Read, Reply
@@ -23,6 +22,7 @@ from airflow_provider_sora.exceptions import (
     SoraError,
     SoraStatusError,
 )
+from airflow_provider_sora.masking import bare_url
 
 _MAX_REDIRECTS = 5
 MAX_FETCH_BYTES = 20_971_520  # what the API allows an image_url to hold
@@ -84,7 +84,7 @@ def _open(request: DownloadContent, step: Open | OpenUrl) -> Flow[tuple[Reply, b
             if reply.status_code == 200 and _is_json(reply.headers, chunk):
                 raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
             return reply, chunk
-        step = OpenUrl(urljoin(reply.url, reply.headers["location"]), trusted=True, headers=step.headers)
+        step = OpenUrl(join(reply.url, reply.headers["location"]), trusted=True, headers=step.headers)
     raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
 
 
@@ -116,14 +116,16 @@ def fetch(url: str) -> Flow[bytes]:
             while chunk := (yield Read()).body:
                 content += chunk
                 if len(content) > MAX_FETCH_BYTES:
-                    raise SoraConfigError(f"{shown(named)} is larger than the API's limit of {MAX_FETCH_BYTES} bytes")
+                    raise SoraConfigError(
+                        f"{bare_url(named)} is larger than the API's limit of {MAX_FETCH_BYTES} bytes"
+                    )
         except httpx.RequestError as error:
-            raise connection_error(f"GET {shown(named)}", error, paid=False) from error
+            raise connection_error(f"GET {bare_url(named)}", error, paid=False) from error
         if reply.status_code == 200:
             return bytes(content)
         if reply.status_code == 429 or reply.status_code >= 500:
-            raise SoraConnectionError(f"{shown(named)} answered HTTP {reply.status_code}")
+            raise SoraConnectionError(f"{bare_url(named)} answered HTTP {reply.status_code}")
         if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
             break
-        url = urljoin(url, reply.headers["location"])
-    raise SoraConfigError(f"{shown(named)} answered HTTP {reply.status_code} instead of a picture")
+        url = join(url, reply.headers["location"])
+    raise SoraConfigError(f"{bare_url(named)} answered HTTP {reply.status_code} instead of a picture")

@@ -7,11 +7,13 @@ parameter a server knows (``seed``, ``fps``, ``negative_prompt`` ...) can be use
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_provider_sora.api.ids import Id
+from airflow_provider_sora.api.limits import check_json
 from airflow_provider_sora.api.models import (
     Character,
     Video,
@@ -22,6 +24,8 @@ from airflow_provider_sora.api.models import (
     read_model,
     read_status,
 )
+from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.masking import quoted
 
 AnswerT = TypeVar("AnswerT")
 Variant = Literal["video", "thumbnail", "spritesheet"]
@@ -39,12 +43,18 @@ class Upload:
 def _seconds_as_text(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value) if isinstance(value, int | float) else value
+    return quoted(value) if isinstance(value, int | float) else value
 
 
-Seconds = Annotated[str, BeforeValidator(_seconds_as_text), Field(pattern=r"^\d+(\.\d+)?$")]
+Seconds = Annotated[str, BeforeValidator(_seconds_as_text), Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
 Prompt = Annotated[str, Field(min_length=1)]
 Reference = dict[str, str]
+
+
+def _wrong(error: Any) -> str:
+    """What pydantic says of a field."""
+    field, words = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{field} is {quoted(error['input'], 80)}: {words}" if field else words
 
 
 class Request(BaseModel, Generic[AnswerT]):
@@ -60,6 +70,26 @@ class Request(BaseModel, Generic[AnswerT]):
     paid: ClassVar[bool] = False
     always_form: ClassVar[bool] = False
     instead: ClassVar[str] = ""
+
+    if not TYPE_CHECKING:  # the types of the fields are pydantic's to tell
+
+        def __init__(self, /, **fields: Any) -> None:
+            """Check the fields.
+
+            :raises SoraConfigError: naming field, value and what is allowed
+            """
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                wrong = "; ".join(map(_wrong, error.errors(include_url=False)))
+                raise SoraConfigError(f"{type(self).__name__}: {wrong}") from None
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> Self:
+        for name, value in self.fields().items():
+            if not isinstance(value, Upload):
+                check_json(name, value)
+        return self
 
     def path(self) -> str:
         """The path below the base URL, percent-encoded."""
@@ -168,7 +198,7 @@ class RemixVideo(JobRequest):
     instead: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"
     in_path: ClassVar[frozenset[str]] = frozenset({"video_id"})
 
-    video_id: str = Field(min_length=1)
+    video_id: Id
 
     def path(self) -> str:
         return f"{_video_path(self.video_id)}/remix"
@@ -201,7 +231,7 @@ class GetCharacter(Request[Character]):
 
     instead: ClassVar[str] = "keep what the create call answered, or use a server that offers characters"
 
-    character_id: str = Field(min_length=1)
+    character_id: Id
 
     def path(self) -> str:
         return f"/videos/characters/{quote(self.character_id, safe='')}"
@@ -213,7 +243,7 @@ class GetCharacter(Request[Character]):
 class RetrieveVideo(_VideoRequest):
     """``GET /videos/{video_id}``. The video keeps the id it was asked for by: LiteLLM answers with another one."""
 
-    video_id: str = Field(min_length=1)
+    video_id: Id
 
     def read(self, body: bytes) -> Video:
         return super().read(body).model_copy(update={"id": self.video_id})
@@ -233,7 +263,7 @@ class ListVideos(Request[VideoPage]):
 
     limit: int | None = Field(default=None, ge=0, le=100)
     order: Literal["asc", "desc"] | None = None
-    after: str | None = None
+    after: Id | None = None
 
     def path(self) -> str:
         return "/videos"
@@ -251,7 +281,7 @@ class DeleteVideo(Request[bool]):
     instead: ClassVar[str] = "let the server clean up by itself, or delete the video there"
     method: ClassVar[str] = "DELETE"
 
-    video_id: str = Field(min_length=1)
+    video_id: Id
 
     def path(self) -> str:
         return _video_path(self.video_id)
@@ -268,7 +298,7 @@ class DeleteVideo(Request[bool]):
 class DownloadContent(Request[None]):
     """``GET /videos/{video_id}/content``. The variant is left out for the video itself: SGLang answers 404 to it."""
 
-    video_id: str = Field(min_length=1)
+    video_id: Id
     variant: Variant = "video"
 
     def path(self) -> str:

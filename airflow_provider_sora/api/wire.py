@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api import foreign
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.encoding import encode
@@ -37,18 +38,24 @@ class Wire:
         self.clock = clock
         self.clock_offset_seconds = 0.0
         self.knows_server_clock = False
+        masking.install()
 
     def request(self, step: Send | Open) -> httpx.Request:
         request = step.request
-        return httpx.Request(
-            request.method,
-            f"{self.config.base_url}{request.path()}",
-            params=httpx.QueryParams({**self.config.query, **request.query()}),
-            headers=self.config.all_headers()
-            | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
-            extensions=self._extensions(),
-            **encode(request, self.config.encoding, self.config.seconds_as),
-        )
+        try:
+            return httpx.Request(
+                request.method,
+                f"{self.config.base_url}{request.path()}",
+                params=httpx.QueryParams({**self.config.query, **request.query()}),
+                headers=self.config.all_headers()
+                | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
+                extensions=self._extensions(),
+                **encode(request, self.config.encoding, self.config.seconds_as),
+            )
+        except httpx.InvalidURL as error:  # longer than httpx takes
+            raise SoraConfigError(
+                f"{request.method} {masking.quoted(request.path())} cannot be sent: {error}"
+            ) from None
 
     def foreign_request(self, step: OpenUrl) -> httpx.Request:
         """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
@@ -67,19 +74,11 @@ class Wire:
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
             self.knows_server_clock = True
-        body = self._masked(response, body)
         return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
 
-    def chunk(self, response: httpx.Response, body: bytes) -> Reply:
+    def chunk(self, body: bytes) -> Reply:
         """The next bytes of an open body."""
-        return Reply(self.clock(), body=self._masked(response, body))
-
-    def _masked(self, response: httpx.Response, body: bytes) -> bytes:
-        """A server's refusal may repeat the key that it refuses."""
-        if response.status_code >= 300:
-            for secret in self.config.secrets():
-                body = body.replace(secret.encode(), b"***")
-        return body
+        return Reply(self.clock(), body=body)
 
     def _extensions(self) -> dict[str, Any]:
         return {"timeout": self.config.timeout.as_dict()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from airflow.providers.common.compat.sdk import Connection
+from airflow.providers.common.compat.sdk import Connection, conf
 
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.exceptions import (
@@ -18,6 +18,7 @@ from airflow_provider_sora.exceptions import (
     SoraUnsupportedError,
 )
 from airflow_provider_sora.get_provider_info import CONN_FIELDS
+from airflow_provider_sora.masking import quoted
 
 DefaultT = TypeVar("DefaultT", float, None)
 
@@ -45,6 +46,7 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
             seconds_as=extra.get("seconds_as") or "text",
             requests_per_minute=_number(extra, "requests_per_minute", None),
             allow_private_urls=_flag(extra, "allow_private_urls"),
+            allowed_paths=_allowed_paths(extra.get("allowed_paths")),
         )
     except SoraConfigError as error:
         raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
@@ -92,6 +94,27 @@ def _flag(extra: dict[str, Any], name: str) -> bool:
     if text not in ("true", "false"):
         raise SoraConfigError(f"{name} in Extra is {value!r}; it has to be true or false")
     return text == "true"
+
+
+def _allowed_paths(value: object) -> tuple[str, ...] | None:
+    """The connection's where it has any, otherwise those of Airflow's ``[sora]`` section; None allows all."""
+    if value is None or value == "":
+        value = conf.get("sora", "allowed_paths", fallback="") or None
+    if isinstance(value, str):
+        value = _parsed_list(value)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(path, str) for path in value):
+        raise SoraConfigError(f"allowed_paths is {quoted(value)}; it has to be a list of absolute paths")
+    return tuple(value)
+
+
+def _parsed_list(text: str) -> object:
+    """A form and a configuration file hold text: a JSON list, or paths with commas between."""
+    try:
+        return json.loads(text) if text.lstrip().startswith("[") else [part.strip() for part in text.split(",")]
+    except ValueError:
+        return text
 
 
 def _verify(value: object) -> bool | str:

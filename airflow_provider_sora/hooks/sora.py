@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
-from pydantic import ValidationError
 
 from airflow_provider_sora import sources
 from airflow_provider_sora.api import limits
@@ -19,6 +18,7 @@ from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
 from airflow_provider_sora.api.flows import OnChange
+from airflow_provider_sora.api.ids import check_id
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import (
     CreateCharacter,
@@ -29,6 +29,7 @@ from airflow_provider_sora.api.requests import (
     ExtendVideo,
     GetCharacter,
     ListVideos,
+    Reference,
     RemixVideo,
     Request,
     RetrieveVideo,
@@ -47,6 +48,7 @@ from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVI
 from airflow_provider_sora.hooks.calls import api_call
 from airflow_provider_sora.hooks.cancelling import cancelled, in_a_hurry, not_cancelled, reason_to_stay
 from airflow_provider_sora.hooks.connection import explain, read_config
+from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.sources import ReferenceAs
 
 RequestT = TypeVar("RequestT", bound=Request[Any])
@@ -105,6 +107,7 @@ class SoraHook(BaseHook):
                 fit=fit,
                 reference_as=reference_as,
                 storage_conn_id=storage_conn_id,
+                allowed_paths=self._allowed_paths,
             )
         return build(
             CreateVideo,
@@ -130,14 +133,14 @@ class SoraHook(BaseHook):
     ) -> ExtendVideo:
         """Add a segment of `seconds` to a finished video: an id, a manifest, or a file that `sources.video` takes."""
         limits.check_prompt(prompt)
-        source = sources.video(video, fetch=self._fetch, storage_conn_id=storage_conn_id)
+        source = self._video(video, storage_conn_id)
         return build(ExtendVideo, video=source, prompt=prompt, seconds=seconds, **fields)
 
     @api_call
     def edit_video(self, /, video: Any, prompt: str, *, storage_conn_id: str | None = None, **fields: Any) -> EditVideo:
         """Change what is seen in a finished video: an id, a manifest, or a file that `sources.video` takes."""
         limits.check_prompt(prompt)
-        source = sources.video(video, fetch=self._fetch, storage_conn_id=storage_conn_id)
+        source = self._video(video, storage_conn_id)
         return build(EditVideo, video=source, prompt=prompt, **fields)
 
     @api_call
@@ -146,9 +149,7 @@ class SoraHook(BaseHook):
         limits.check_prompt(prompt)
         video_id = sources.video_id_of(video)
         if video_id is None:
-            raise SoraConfigError(
-                f"video is {str(video)[:100]!r}; a remix starts from an id or a manifest, not from a file"
-            )
+            raise SoraConfigError(f"video is {quoted(video)}; a remix starts from an id or a manifest, not from a file")
         return build(RemixVideo, video_id=video_id, prompt=prompt, **fields)
 
     @api_call
@@ -157,9 +158,9 @@ class SoraHook(BaseHook):
     ) -> CreateCharacter:
         """Make a character from a video file of 2 to 4 seconds, in any form that `sources.video` takes but an id."""
         limits.check_name(name)
-        source = sources.video(video, fetch=self._fetch, storage_conn_id=storage_conn_id)
+        source = self._video(video, storage_conn_id)
         if not isinstance(source, Upload):
-            raise SoraConfigError(f"video is {video!r}; a character is made from a file, not from a video's id")
+            raise SoraConfigError(f"video is {quoted(video)}; a character is made from a file, not from a video's id")
         return build(CreateCharacter, name=name, video=source, **fields)
 
     @api_call
@@ -296,6 +297,14 @@ class SoraHook(BaseHook):
     def _fetch(self, url: str) -> bytes:
         return self.get_conn().fetch(url)
 
+    def _allowed_paths(self) -> tuple[str, ...] | None:
+        return self.get_conn().config.allowed_paths
+
+    def _video(self, video: Any, storage_conn_id: str | None) -> Upload | Reference:
+        return sources.video(
+            video, fetch=self._fetch, storage_conn_id=storage_conn_id, allowed_paths=self._allowed_paths
+        )
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask the server for its list, once, and say in words what is wrong where it does not answer with one."""
         try:
@@ -326,30 +335,23 @@ class SoraHook(BaseHook):
             return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
 
-def build(request_type: type[RequestT], **fields: Any) -> RequestT:
+def build(request_type: type[RequestT], /, **fields: Any) -> RequestT:
     """A request from a user's values.
 
     :raises SoraConfigError: naming field, value and what is allowed
     """
-    try:
-        return request_type(**fields)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))} is {str(e['input'])[:80]!r}: {e['msg']}" for e in error.errors()
-        )
-        raise SoraConfigError(f"{request_type.__name__}: {wrong}") from None
+    return request_type(**fields)
 
 
 def _characters(given: Any) -> list[dict[str, str]] | None:
     if given is None:
         return None
-    return [_character(item) for item in ([given] if isinstance(given, str | Mapping) else given)]
+    several = given if isinstance(given, list | tuple | set | frozenset) else [given]
+    return [_character(item) for item in several]
 
 
 def _character(item: Any) -> dict[str, str]:
-    found = item.get("id") if isinstance(item, dict) else item
+    found = item.get("id") if isinstance(item, Mapping) else item
     if not isinstance(found, str) or not found:
-        raise SoraConfigError(
-            f"characters has {str(item)[:80]!r}; each has to be an id or what a character task returned"
-        )
-    return {"id": found}
+        raise SoraConfigError(f"characters has {quoted(item)}; each has to be an id or what a character task returned")
+    return {"id": check_id("characters", found)}

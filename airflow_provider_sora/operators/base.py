@@ -11,6 +11,7 @@ from typing import Any, cast, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 
+from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import JobRequest, Request
@@ -18,6 +19,7 @@ from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraWaitError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.operators.attempts import attempt_of
 from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
@@ -25,9 +27,11 @@ from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
 from airflow_provider_sora.submission.claims import Taken
 from airflow_provider_sora.submission.record import Fingerprint, Stage, id_digest
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
+from airflow_provider_sora.triggers.versions import UNKNOWN_ID
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
 _GRACE = timedelta(minutes=5)
+_MOST_SECONDS = 10 * 366 * 86_400.0  # a deadline has to fit into a date
 
 
 @contextmanager
@@ -104,6 +108,7 @@ class SoraJobOperator(BaseOperator):
         self.poll_interval = positive_seconds("poll_interval", poll_interval)
         self.timeout = positive_seconds("timeout", timeout)
         self.parameters = parameters
+        limits.check_parameters(parameters)
         self.on_ambiguous = on_ambiguous
         self.reuse_on_clear = reuse_on_clear
         self.cancel_on_kill = cancel_on_kill
@@ -142,7 +147,8 @@ class SoraJobOperator(BaseOperator):
         :raises SoraWaitError: the event is of another job than this task's
         """
         own = self._attempt(context, ended.step).video_id()
-        if own is not None and id_digest(own) != id_digest(ended.video_id):
+        is_told = ended.video_id != UNKNOWN_ID and own is not None
+        if is_told and id_digest(str(own)) != id_digest(ended.video_id):
             raise SoraWaitError(
                 ended.video_id, f"the task waits for {own}, and the event is of another job", last_status=ended.status
             )
@@ -254,11 +260,22 @@ class SoraJobOperator(BaseOperator):
         self.log.info(*progress_line(video))
 
     def _further_fields(self, *named: str) -> dict[str, Any]:
-        fields = self.parameters or {}
-        clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id", "request_type"})
-        if clash:
-            raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
-        return fields
+        return further_fields(self.parameters, *named)
+
+
+def further_fields(parameters: Any, *named: str) -> dict[str, Any]:
+    """The rendered `parameters`.
+
+    :raises SoraConfigError: they are no dict, or have a field that is an argument of the operator
+    """
+    fields = parameters or {}
+    if not isinstance(fields, dict):
+        raise SoraConfigError(f"parameters is {quoted(parameters)}; it has to be a dict of fields by their names")
+    limits.check_parameters(fields)
+    clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id"})
+    if clash:
+        raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
+    return fields
 
 
 def constant(value: Any) -> Any:
@@ -275,7 +292,10 @@ def positive_seconds(name: str, value: float | timedelta) -> float:
 
     :raises SoraConfigError: it is not above 0
     """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if seconds <= 0:
-        raise SoraConfigError(f"{name} is {value!r}; it has to be more than 0 seconds")
+    try:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise SoraConfigError(f"{name} is {quoted(value)}; it has to be more than 0 seconds and at most ten years")
     return seconds

@@ -14,8 +14,9 @@ from airflow_provider_sora.api.uploads import Fit
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNotFoundError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast
-from airflow_provider_sora.sources import ReferenceAs, video_id_of
+from airflow_provider_sora.masking import masked, quoted
+from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast, further_fields
+from airflow_provider_sora.sources import ReferenceAs, check_ids, video_id_of
 
 
 class SoraCreateVideoOperator(SoraJobOperator):
@@ -126,13 +127,15 @@ class SoraExtendVideoOperator(_FromVideoOperator):
             raise SoraConfigError("prompt is empty; it has to be a text or a list of texts")
 
     def step_count(self) -> int:
-        return 1 if isinstance(self.prompt, str) else len(self.prompt)
+        return len(self.prompt) if isinstance(self.prompt, list | tuple) else 1
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
         """The call for one segment."""
         if step == 0:
             self._check_limits()
-        prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[step]
+        if self.prompt in ([], ()):
+            raise SoraConfigError("prompt is empty; it has to be a text or a list of texts")
+        prompt = self.prompt[step] if isinstance(self.prompt, list | tuple) else self.prompt
         return hook.extend_video.request(
             hook,
             source.id if source else self.video,
@@ -174,6 +177,7 @@ class SoraRemixVideoOperator(SoraJobOperator):
         super().__init__(**kwargs)
         self.video = video
         self.prompt = prompt
+        check_ids(constant(video))
         limits.check_prompt(constant(prompt))
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
@@ -214,15 +218,16 @@ class SoraCreateCharacterOperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
         self.parameters = parameters
         limits.check_name(constant(name))
+        limits.check_parameters(parameters)
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Make the character."""
         with failing_fast(), SoraHook(self.sora_conn_id) as hook:
-            character = hook.create_character(
-                self.name, self.video, storage_conn_id=self.storage_conn_id, **(self.parameters or {})
-            )
-        self.log.info("Character %s: made as %s", character.id, character.name)
-        return {"id": character.id, "name": character.name, "created_at": character.created_at}
+            fields = further_fields(self.parameters, "name", "video")
+            character = hook.create_character(self.name, self.video, storage_conn_id=self.storage_conn_id, **fields)
+        name = character.name and masked(character.name)
+        self.log.info("Character %s: made as %s", character.id, name)
+        return {"id": character.id, "name": name, "created_at": character.created_at}
 
 
 class SoraDeleteVideoOperator(BaseOperator):
@@ -244,6 +249,7 @@ class SoraDeleteVideoOperator(BaseOperator):
         self.video = video
         self.sora_conn_id = sora_conn_id
         self.ignore_missing = ignore_missing
+        check_ids(constant(video))
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's signature
         """Delete each; one that cannot be deleted does not keep the others."""
@@ -264,7 +270,7 @@ class SoraDeleteVideoOperator(BaseOperator):
     def _delete(self, ref: Any) -> str:
         video_id = video_id_of(ref)
         if video_id is None:
-            raise SoraConfigError(f"video is {str(ref)[:100]!r}; it has to be an id, a manifest, or a list of them")
+            raise SoraConfigError(f"video is {quoted(ref)}; it has to be an id, a manifest, or a list of them")
         named = ref.get("conn_id") if isinstance(ref, Mapping) else None
         with SoraHook(self.sora_conn_id or named or DEFAULT_CONN_ID) as hook:
             try:

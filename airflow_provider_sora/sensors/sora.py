@@ -21,8 +21,9 @@ from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.operators.base import failing_fast
-from airflow_provider_sora.sources import video_id_of
+from airflow_provider_sora.masking import quoted
+from airflow_provider_sora.operators.base import constant, failing_fast
+from airflow_provider_sora.sources import check_ids, video_id_of
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 
@@ -54,6 +55,7 @@ class SoraVideoSensor(BaseSensorOperator):
         self.video = video
         self.sora_conn_id = sora_conn_id
         self.deferrable = deferrable
+        check_ids(constant(video))
 
     def execute(self, context: Context) -> Any:
         """Poll the job until it has ended: once here, and then in the triggerer where it still runs."""
@@ -107,7 +109,7 @@ class SoraVideoSensor(BaseSensorOperator):
     def _where(self) -> tuple[str, str]:
         video_id = video_id_of(self.video)
         if video_id is None:
-            raise SoraConfigError(f"video is {str(self.video)[:100]!r}; it has to be an id or a manifest")
+            raise SoraConfigError(f"video is {quoted(self.video)}; it has to be an id or a manifest")
         named = self.video.get("conn_id") if isinstance(self.video, Mapping) else None
         return video_id, self.sora_conn_id or named or DEFAULT_CONN_ID
 

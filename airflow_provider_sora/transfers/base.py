@@ -15,6 +15,7 @@ from airflow_provider_sora.api.requests import Variant
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.operators.base import failing_fast
 from airflow_provider_sora.transfers.keys import check_key, safe_slug
 from airflow_provider_sora.transfers.lineage import openlineage, tell_hook_lineage, tell_outlets
@@ -173,7 +174,7 @@ class SoraTransferOperator(BaseOperator):
             return manifest.model_copy(update={"conn_id": self.sora_conn_id}) if self.sora_conn_id else manifest
         if not isinstance(ref, str) or not ref or ref.lstrip().startswith("{"):
             raise SoraConfigError(
-                f"video is {str(ref)[:100]!r}; it has to be an id, a manifest, or a list of them. A manifest in a "
+                f"video is {quoted(ref)}; it has to be an id, a manifest, or a list of them. A manifest in a "
                 "Jinja text loses its type: pass `create_task.output` instead"
             )
         return VideoManifest(id=ref, status="completed", conn_id=self.sora_conn_id or DEFAULT_CONN_ID)
@@ -181,7 +182,7 @@ class SoraTransferOperator(BaseOperator):
 
 def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
     allowed: tuple[Variant, ...] = get_args(Variant)
-    wanted = (values,) if isinstance(values, str) else tuple(values)
+    wanted = tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
     unknown = [value for value in wanted if value not in allowed]
     if unknown or not wanted:
         raise SoraConfigError(f"variants is {values!r}; it has to be one or more of {', '.join(allowed)}")
@@ -212,13 +213,15 @@ def _part_size(value: Any) -> int:
 def _slugs(given: Any, count: int) -> list[str]:
     if given is None:
         return [""] * count
-    texts = [given] * count if isinstance(given, str) else list(given)
+    texts = [given] * count if isinstance(given, str) else list(given) if isinstance(given, Iterable) else []
     if len(texts) != count or not all(isinstance(text, str) for text in texts):
-        raise SoraConfigError(f"slug is {given!r}; it has to be a text, or a list with one for each of {count} videos")
+        raise SoraConfigError(
+            f"slug is {quoted(given)}; it has to be a text, or a list with one for each of {count} videos"
+        )
     if count > 1 and isinstance(given, str):
-        raise SoraConfigError(f"slug is {given!r} for {count} videos: give a list with one for each")
+        raise SoraConfigError(f"slug is {quoted(given)} for {count} videos: give a list with one for each")
     slugs = [safe_slug(text) for text in texts]
     twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
     if twice:
-        raise SoraConfigError(f"slug is {given!r}: {', '.join(twice)} would stand for two videos")
+        raise SoraConfigError(f"slug is {quoted(given)}: {', '.join(twice)} would stand for two videos")
     return slugs

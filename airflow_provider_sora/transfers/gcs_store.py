@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, labels_of
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 CHUNK_MULTIPLE_BYTES = 256 * 1024  # of resumable uploads, by Google
 

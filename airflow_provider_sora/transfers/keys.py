@@ -9,10 +9,21 @@ from string import Formatter
 
 from airflow_provider_sora.api.media_types import EXTENSIONS
 from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.masking import quoted
 
 PARTS = ("id", "slug", "variant", "extension")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _MAX_BYTES = 1024  # of a key in S3 and in Google's storage
+
+
+def text_of(name: str, value: object) -> str:
+    """A field that a template or another task has given, and that has to be a text.
+
+    :raises SoraConfigError: it is something else
+    """
+    if not isinstance(value, str):
+        raise SoraConfigError(f"{name} is {quoted(value)}; it has to be a text")
+    return value
 
 
 def check_key(template: object, variants: tuple[str, ...], *, slug: bool = False, videos: int = 1) -> None:
@@ -25,9 +36,12 @@ def check_key(template: object, variants: tuple[str, ...], *, slug: bool = False
         return
     bare = _JINJA.sub("", template)
     try:
-        names = {name for _, name, _, _ in Formatter().parse(bare) if name is not None}
+        fields = [field for field in Formatter().parse(bare) if field[1] is not None]
     except ValueError as error:
         raise SoraConfigError(f"key {template!r} is no template: {error}; write {{{{ and }}}} for braces") from None
+    names = {str(name) for _, name, _, _ in fields}
+    if any(form or conversion for _, _, form, conversion in fields):
+        raise SoraConfigError(f"key {template!r} has a part with a format or a conversion; write {{id}}, not {{id:…}}")
     unknown = sorted(names - set(PARTS))
     if unknown:
         raise SoraConfigError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.media_types import TYPES_OF_VARIANT
@@ -33,7 +33,7 @@ from airflow_provider_sora.transfers.stream import ContentStream, TransferStoppe
 IfExists = Literal["skip", "replace", "fail"]
 Failure = tuple[str, Exception]
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Self
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Store, Target, Upload
 from airflow_provider_sora.transfers.stream import ContentStream
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 FIRST_PART_BYTES = 5 * 1024 * 1024  # S3 allows no smaller ones
 _LONG_PARTS = 4

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-import logging
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, labels_of
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 MIN_PART_BYTES = 5 * 1024 * 1024  # S3's own limit, for all parts but the last
 MAX_PARTS = 10_000

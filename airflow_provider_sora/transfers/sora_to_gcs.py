@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.gcs_store import GCSStore
+from airflow_provider_sora.transfers.keys import text_of
 from airflow_provider_sora.transfers.store import needing
 
 if TYPE_CHECKING:
@@ -106,10 +107,10 @@ class SoraToGCSOperator(SoraTransferOperator):
         )
 
     def _target(self) -> tuple[str, str]:
-        if self.object_name.startswith("gs://"):
+        if text_of("object_name", self.object_name).startswith("gs://"):
             bucket, _, name = self.object_name.removeprefix("gs://").partition("/")
         else:
-            bucket, name = self.bucket_name or "", self.object_name
+            bucket, name = text_of("bucket_name", self.bucket_name or ""), self.object_name
         if not bucket or not name or (self.bucket_name and self.object_name.startswith("gs://")):
             raise SoraConfigError(
                 f"object_name is {self.object_name!r} and bucket_name {self.bucket_name!r}: "

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.transfers.keys import text_of
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 
 
@@ -20,6 +21,6 @@ class SoraDownloadVideoOperator(SoraToObjectStorageOperator):
 
     def key_template(self) -> str:
         """The whole path."""
-        if not os.path.isabs(self.path):
+        if not os.path.isabs(text_of("path", self.path)):
             raise SoraConfigError(f"path is {self.path!r}; it has to be absolute: tasks run in folders of their own")
         return self.path

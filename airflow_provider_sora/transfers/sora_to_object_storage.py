@@ -9,6 +9,7 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.gcs_store import GCSStore
+from airflow_provider_sora.transfers.keys import text_of
 from airflow_provider_sora.transfers.s3_store import S3Store
 from airflow_provider_sora.transfers.store import Store, needing
 
@@ -38,7 +39,7 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
 
     def key_template(self) -> str:
         """The whole URL, or the key below the bucket."""
-        scheme, _, rest = self.path.partition("://")
+        scheme, _, rest = text_of("path", self.path).partition("://")
         if scheme not in _S3 | _GCS:
             return self.path
         bucket, _, key = rest.partition("/")

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
+from airflow_provider_sora.transfers.keys import text_of
 from airflow_provider_sora.transfers.s3_store import S3Store
 from airflow_provider_sora.transfers.store import needing
 
@@ -121,10 +122,10 @@ class SoraToS3Operator(SoraTransferOperator):
         return extra | given
 
     def _target(self) -> tuple[str, str]:
-        if self.s3_key.startswith("s3://"):
+        if text_of("s3_key", self.s3_key).startswith("s3://"):
             bucket, _, key = self.s3_key.removeprefix("s3://").partition("/")
         else:
-            bucket, key = self.s3_bucket or "", self.s3_key
+            bucket, key = text_of("s3_bucket", self.s3_bucket or ""), self.s3_key
         if not bucket or not key or (self.s3_bucket and self.s3_key.startswith("s3://")):
             raise SoraConfigError(
                 f"s3_key is {self.s3_key!r} and s3_bucket {self.s3_bucket!r}: "

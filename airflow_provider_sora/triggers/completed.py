@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.arrivals import Arrivals
-from airflow_provider_sora.exceptions import SoraError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.triggers.versions import misfit
 
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 
 class SoraVideoCompletedTrigger(BaseEventTrigger):
@@ -37,8 +38,10 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
         poll_interval: float = 30.0,
         model: str | None = None,
         size: str | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        self.unknown = unknown
         self.sora_conn_id = sora_conn_id
         self.poll_interval = poll_interval
         self.model = model
@@ -53,6 +56,7 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
                 "poll_interval": self.poll_interval,
                 "model": self.model,
                 "size": self.size,
+                **self.unknown,
             },
         )
 
@@ -78,7 +82,13 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
                 await asyncio.sleep(pause)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """An event for each video that this trigger asks for."""
+        """An event for each video that this trigger asks for.
+
+        :raises SoraConfigError: another version has stored the trigger; what it asks for is not known here
+        """
+        wrong = misfit(self.unknown)
+        if wrong:
+            raise SoraConfigError(wrong)
         async for manifest in shared_stream:
             if self.model in (None, manifest["model"]) and self.size in (None, manifest["size"]):
                 yield TriggerEvent(manifest)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_sora import masking
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.api.models import Video
@@ -19,13 +19,14 @@ from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_job, task_state
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
+from airflow_provider_sora.triggers.versions import MISSING, UNKNOWN_ID, misfit
 
 # Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
 KILL_SECONDS = 28.0
 ASK_SECONDS = 18.0  # the first question of all makes the triggerer build its API, which takes seconds
 
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
-log = logging.getLogger(__name__)
+log = masking.logger(__name__)
 
 _cancelling: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks
 
@@ -44,6 +45,8 @@ class SoraVideoTrigger(BaseTrigger):
     :param keep_on_clear: not when it is cleared: the task takes the job up again
     :param step: handed on with the event, for operators with several jobs
     :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
+    :param unknown: what another version has stored; with it, or without what is needed, the wait ends with an error
+        that says so, and the job lives: an exception here would leave the task without one
     """
 
     _stalls: StallDetector | None = None
@@ -51,17 +54,19 @@ class SoraVideoTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        sora_conn_id: str,
-        video_id: str,
-        deadline: float,
-        poll_interval: float,
+        sora_conn_id: str = MISSING,
+        video_id: str = MISSING,
+        deadline: float = MISSING,
+        poll_interval: float = MISSING,
         since: float | None = None,
         step: int = 0,
         cancel_on_kill: bool = False,
         keep_on_clear: bool = False,
         end_task: bool = False,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        self.unknown = unknown
         self.sora_conn_id = sora_conn_id
         self.video_id = video_id
         self.deadline = deadline
@@ -74,23 +79,33 @@ class SoraVideoTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments: ids and numbers, no secret and no prompt."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "sora_conn_id": self.sora_conn_id,
-                "video_id": self.video_id,
-                "deadline": self.deadline,
-                "poll_interval": self.poll_interval,
-                "since": self.since,
-                "step": self.step,
-                "cancel_on_kill": self.cancel_on_kill,
-                "keep_on_clear": self.keep_on_clear,
-                "end_task": self.end_task,
-            },
-        )
+        row = {
+            "sora_conn_id": self.sora_conn_id,
+            "video_id": self.video_id,
+            "deadline": self.deadline,
+            "poll_interval": self.poll_interval,
+            "since": self.since,
+            "step": self.step,
+            "cancel_on_kill": self.cancel_on_kill,
+            "keep_on_clear": self.keep_on_clear,
+            "end_task": self.end_task,
+            **self.unknown,
+        }
+        known = {name: value for name, value in row.items() if value is not MISSING}
+        return f"{type(self).__module__}.{type(self).__qualname__}", known
+
+    def _misfit(self) -> str | None:
+        needed = ("sora_conn_id", "video_id", "deadline", "poll_interval")
+        return misfit(self.unknown, [name for name in needed if getattr(self, name) is MISSING])
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield how it ended."""
+        wrong = self._misfit()
+        if wrong:
+            video_id = UNKNOWN_ID if self.video_id is MISSING else self.video_id
+            event = VideoEvent.of_error(video_id, SoraWaitError(video_id, wrong, last_status="unknown"), self.step)
+            yield TriggerEvent(event.to_json())
+            return
         self._stalls = stall_detector()
         with self._stalls.watching():
             event = await self._wait()
@@ -114,7 +129,7 @@ class SoraVideoTrigger(BaseTrigger):
         Airflow calls this also where another triggerer has taken the wait over; see `safe_to_cancel`. It also cancels
         this call when it looks for its triggers the next time, which is a second later: what was begun goes on.
         """
-        if self.cancel_on_kill:
+        if self.cancel_on_kill and not self._misfit():
             cancelling = asyncio.create_task(self._cancel_in_time())
             _cancelling.add(cancelling)
             cancelling.add_done_callback(_cancelling.discard)
@@ -168,4 +183,4 @@ class SoraVideoTrigger(BaseTrigger):
 def progress_line(video: Video) -> tuple[str, ...]:
     """What to log of a job that has moved: a format and its arguments."""
     progress = "" if video.progress is None else f", {video.progress:g} %"
-    return ("Video %s: %s%s", video.id, video.server_status or video.status.value, progress)
+    return ("Video %s: %s%s", video.id, masking.masked(video.server_status or video.status.value), progress)

@@ -63,11 +63,11 @@ def test_the_key_is_sent_as_the_scheme_says(auth: Any, header: tuple[str, str] |
     assert found == ({header[0]: header[1]} if header else {})
 
 
-@pytest.mark.parametrize("fields", [{"api_key": "k\u2026y"}, {"api_key": "a\nb"}, {"headers": {"X": "secret\n"}}])
+@pytest.mark.parametrize("fields", [{"api_key": "k\u2026y"}, {"api_key": "a\nb"}, {"headers": {"X": "sec\nret"}}])
 def test_what_no_header_can_hold_is_refused_without_being_shown(fields: Any) -> None:
     with pytest.raises(SoraConfigError, match="has to be printable ASCII") as caught:
         SoraConfig("https://host", **fields)
-    assert "secret" not in str(caught.value)
+    assert "ret" not in str(caught.value)
 
 
 def test_a_key_loses_the_line_end_of_its_file() -> None:
@@ -85,7 +85,6 @@ def test_the_configured_headers_are_sent() -> None:
 def test_no_secret_is_in_the_repr() -> None:
     config = SoraConfig("https://host", api_key="key-1234", headers={"X": "key-5678"}, query={"k": "key-9012"})
     assert "key-" not in repr(config)
-    assert config.secrets() == ["key-1234", "key-5678", "key-9012"]
 
 
 @pytest.mark.parametrize(
@@ -116,3 +115,21 @@ def test_certificates_are_checked_unless_told_otherwise_also_behind_a_plain_http
     assert context.verify_mode is ssl.CERT_REQUIRED
     with pytest.raises(SoraConfigError, match="which is no CA bundle"):
         ssl_context(SoraConfig("https://host", verify=str(tmp_path / "missing.pem")))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"headers": {"X Y": "v"}}, "headers has 'X Y', which is no name of a header"),
+        ({"headers": {"X:": "v"}}, "which is no name of a header"),
+        ({"query": {"k": "\ud800"}}, "query has .*, which is not text that a URL can hold"),
+        ({"query": {"\udfff": "v"}}, "which is not text that a URL can hold"),
+        ({"allowed_paths": ("a",)}, "allowed_paths has 'a'; each has to be an absolute path"),
+        ({"timeout_seconds": float("nan")}, "timeout_seconds is nan"),
+        ({"connect_timeout_seconds": 1e300}, "at most 86400"),
+        ({"requests_per_minute": float("inf")}, "requests_per_minute is inf"),
+    ],
+)
+def test_what_no_request_can_hold_is_refused(fields: Any, words: str) -> None:
+    with pytest.raises(SoraConfigError, match=words):
+        SoraConfig("https://host", **fields)

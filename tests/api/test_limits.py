@@ -34,7 +34,12 @@ def test_limits_are_documented_for_the_hosted_models_only(model: str | None, sor
         ({"seconds": 0}, "seconds is 0"),
         ({"seconds": -4}, "seconds is -4"),
         ({"seconds": True}, "seconds is True"),
+        ({"seconds": 10**5000}, "seconds is <int>; it has to be a number above 0"),
+        ({"seconds": "٤"}, "seconds is '٤'; it has to be a number above 0"),
         ({"size": ""}, "leave it out"),
+        ({"size": "0x0"}, "size is '0x0'; each side has to be 1 to 99999 pixels"),
+        ({"size": "64*0"}, "size is '64*0'; each side"),
+        ({"size": f"{'9' * 5000}x1"}, "each side has to be 1 to 99999 pixels"),
         ({"model": "sora-2", "prompt": "x" * 32_001}, "prompt has 32001 characters; sora-2 takes 32000"),
         ({"model": "sora-2", "seconds": 5}, "seconds is 5; sora-2 has 4, 8, 12"),
         ({"model": "sora-2", "size": "1920x1080"}, "size is '1920x1080'; sora-2 has 720x1280"),
@@ -92,3 +97,39 @@ def test_a_name_has_a_length(name: Any) -> None:
     limits.check_name(None)
     with pytest.raises(SoraConfigError, match="it has to be 1 to 80 characters"):
         limits.check_name(name)
+
+
+class Later:
+    """What Airflow resolves when the task runs."""
+
+    def iter_references(self) -> None: ...
+
+    def resolve(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [None, {}, {"seed": 7, "a": [{"b": None}]}, "{{ params.all }}", Later(), {"a": [Later()], "b": {"c": Later()}}],
+)
+def test_parameters_may_be_json_or_come_later(parameters: Any) -> None:
+    limits.check_parameters(parameters)
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ([1], r"parameters is \[1\]; it has to be a dict of fields by their names"),
+        ({7: 1}, "it has to be a dict of fields by their names"),
+        ({"seed": {1}}, r"parameters: seed is \{1\}, which cannot be sent as JSON: Object of type set"),
+        ({"seed": [{"a": b"x"}]}, "parameters: seed is .*bytes is not JSON"),
+        ({"seed": float("nan")}, "parameters: seed is nan, which cannot be sent"),
+        ({"seed": ENDLESS}, "parameters: seed is .*Circular reference"),
+    ],
+)
+def test_parameters_that_json_does_not_know_are_named(parameters: Any, words: str) -> None:
+    with pytest.raises(SoraConfigError, match=words):
+        limits.check_parameters(parameters)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
-from pydantic import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.requests import (
@@ -36,9 +39,9 @@ MP4 = Upload(b"\x00\x00\x00\x20ftypisom", "clip.mp4", "video/mp4")
         (EditVideo(prompt="a", video={"id": "v"}), "POST /videos/edits", {}),
         (RemixVideo(prompt="a", video_id="a=b"), "POST /videos/a%3Db/remix", {}),
         (CreateCharacter(name="a", video=MP4), "POST /videos/characters", {}),
-        (GetCharacter(character_id="c/1"), "GET /videos/characters/c%2F1", {}),
+        (GetCharacter(character_id="c 1"), "GET /videos/characters/c%201", {}),
         (RetrieveVideo(video_id="video_1"), "GET /videos/video_1", {}),
-        (RetrieveVideo(video_id="ab/c=?"), "GET /videos/ab%2Fc%3D%3F", {}),
+        (RetrieveVideo(video_id="ab+c=?#%ü"), "GET /videos/ab%2Bc%3D%3F%23%25%C3%BC", {}),
         (ListVideos(), "GET /videos", {}),
         (ListVideos(limit=0, order="asc", after="v"), "GET /videos", {"limit": "0", "order": "asc", "after": "v"}),
         (DeleteVideo(video_id="v"), "DELETE /videos/v", {}),
@@ -119,7 +122,7 @@ def test_seconds_are_sent_as_text(given: Any, sent: str) -> None:
 
 @pytest.mark.parametrize("fields", [{"prompt": ""}, {}, {"prompt": "a", "size": 5}, {"prompt": "a", "seconds": "soon"}])
 def test_a_create_without_its_fields_cannot_be_built(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(SoraConfigError):
         CreateVideo(**fields)
 
 
@@ -151,3 +154,48 @@ def test_a_request_of_no_kind_does_nothing() -> None:
         bare.path()
     with pytest.raises(NotImplementedError):
         bare.read(b"")
+
+
+BAD_IDS = ["", ".", "..", "a/b", "../videos", "a\\b", "a\x00b", "a\n", "\x7f", "\ud800", "x" * 513, "x" * 70_000]
+
+
+@pytest.mark.parametrize("bad", BAD_IDS)
+@pytest.mark.parametrize("kind", [RetrieveVideo, DeleteVideo, DownloadContent, RemixVideo, GetCharacter, ListVideos])
+def test_what_is_no_id_is_refused_by_every_call_that_has_one(kind: Any, bad: str) -> None:
+    name = {GetCharacter: "character_id", ListVideos: "after"}.get(kind, "video_id")
+    prompt = {"prompt": "a"} if kind is RemixVideo else {}
+    with pytest.raises(SoraConfigError, match=f"{kind.__name__}: {name} is '.*': an id (is|has)") as caught:
+        kind(**{name: bad}, **prompt)
+    assert len(str(caught.value)) < 400
+
+
+@given(st.text(max_size=600))
+def test_an_id_stays_one_segment_of_the_path(text: str) -> None:
+    try:
+        path = DeleteVideo(video_id=text).path()
+    except SoraConfigError:
+        return
+    segment = path.removeprefix("/videos/")
+    assert unquote(segment) == text
+    assert httpx.URL(f"https://host/v1{path}").raw_path == f"/v1/videos/{segment}".encode()
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", float("nan"), "\ud800", {("a",): 1}, [[float("inf")]]])
+def test_a_field_that_json_does_not_know_is_named(value: Any) -> None:
+    fields: dict[str, Any] = {"seed": value}
+    with pytest.raises(SoraConfigError, match=r"CreateVideo: seed is .*, which cannot be sent as JSON"):
+        CreateVideo(prompt="a", **fields)
+
+
+def test_values_within_values_without_end_are_named() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    fields: dict[str, Any] = {"seed": endless}
+    with pytest.raises(SoraConfigError, match="which cannot be sent as JSON"):
+        CreateVideo(prompt="a", **fields)
+
+
+@pytest.mark.parametrize("seconds", ["1" * 5000, pytest.param(10**5000, id="long"), "٣", "1.", "-1", float("inf")])
+def test_seconds_that_are_no_number_of_a_server_are_named(seconds: Any) -> None:
+    with pytest.raises(SoraConfigError, match="CreateVideo: seconds is "):
+        CreateVideo(prompt="a", seconds=seconds)

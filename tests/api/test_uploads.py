@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from airflow_provider_sora.api.uploads import picture, video
@@ -57,3 +62,35 @@ def test_a_picture_is_resized_when_that_is_asked_for(fit: Any, corner: tuple[int
 def test_a_broken_picture_is_named() -> None:
     with pytest.raises(SoraConfigError, match=r"'a\.jpg' cannot be read as a picture"):
         picture(b"\xff\xd8\xff broken", "a", size="32x32")
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG whose head tells of so many pixels."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+@pytest.mark.parametrize("side", [7_072, 10_000, 20_000, 60_000])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(side: int) -> None:
+    with pytest.raises(
+        SoraConfigError, match=r"'a\.png' (has .* pixels, more than|cannot be read .*DecompressionBomb)"
+    ):
+        picture(png_of(side, side), "a", size="64x64", fit="cover")
+
+
+@pytest.mark.parametrize("size", ["0x0", "0x64", "10000x10000"])
+def test_a_size_that_no_picture_has_is_refused(size: str) -> None:
+    with pytest.raises(SoraConfigError, match=f"size is {size}; a picture for it has 1 to 50000000 pixels"):
+        picture(png((4, 4)), "a", size=size, fit="cover")
+
+
+@given(st.data())
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_that_is_broken_anywhere_is_an_error_of_ours(kind: str, data: st.DataObject) -> None:
+    content = bytearray(png((40, 30), kind))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    end = data.draw(st.integers(0, len(content)))
+    with suppress(SoraConfigError):
+        picture(bytes(content[:end]), "a", size="16x16", fit=data.draw(st.sampled_from(["cover", "contain", None])))

@@ -87,6 +87,52 @@ def test_a_wrong_extra_is_named(extra: dict[str, Any], words: str) -> None:
         config_of(host="https://h", extra=extra)
 
 
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        (None, None),
+        ("", None),
+        (["/a", "/b c"], ("/a", "/b c")),
+        ('["/a"]', ("/a",)),
+        ("/a, /b", ("/a", "/b")),
+        ([], ()),
+        ("[]", ()),
+    ],
+)
+def test_allowed_paths_may_come_from_a_form_or_from_json(given: Any, paths: Any) -> None:
+    assert config_of(host="h", extra={"allowed_paths": given}).allowed_paths == paths
+
+
+@pytest.mark.parametrize("given", ["relative", "[1]", "[", {"a": 1}, ["/a", "b"], 7])
+def test_allowed_paths_that_are_none_are_named(given: Any) -> None:
+    with pytest.raises(SoraConfigError, match=r"allowed_paths (is|has) .*absolute path"):
+        config_of(host="h", extra={"allowed_paths": given})
+
+
+def test_allowed_paths_are_airflows_where_the_connection_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__SORA__ALLOWED_PATHS", "/a,/b")
+    assert config_of(host="h").allowed_paths == ("/a", "/b")
+    assert config_of(host="h", extra={"allowed_paths": "/c"}).allowed_paths == ("/c",)
+
+
+def test_the_hook_keeps_to_the_allowed_paths(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"\x00\x00\x00\x20ftypisom")
+    monkeypatch.setenv("AIRFLOW__SORA__ALLOWED_PATHS", str(tmp_path / "elsewhere"))
+    calls: list[Any] = [
+        lambda hook: hook.create_video("a cat", input_reference=str(clip)),
+        lambda hook: hook.extend_video(clip, "a cat"),
+        lambda hook: hook.edit_video(clip, "a cat"),
+        lambda hook: hook.create_character("Tom", clip),
+    ]
+    for call in calls:
+        with SoraHook() as hook, pytest.raises(SoraConfigError, match=r"is not read: .* is not below"):
+            call(hook)
+    assert sora_emulator.requests == []
+
+
 def test_the_hook_reaches_every_call(sora_emulator: Emulator) -> None:
     hook = SoraHook()
     video = hook.create_video("a cat", seconds=1, size="64x64", seed=7)

@@ -103,7 +103,7 @@ def test_one_character_needs_no_list(fast: Emulator, characters: Any) -> None:
     assert job.fields["characters"] == [{"id": "char_1"}]
 
 
-@pytest.mark.parametrize("name", ["fit", "storage_conn_id", "request_type"])
+@pytest.mark.parametrize("name", ["fit", "storage_conn_id"])
 def test_a_parameter_that_is_an_argument_is_refused(fast: Emulator, name: str) -> None:
     with pytest.raises(AirflowFailException, match=f"parameters has {name}: pass it as an argument"):
         SoraCreateVideoOperator(prompt="a", parameters={name: "x"}, deferrable=False, **QUICK).execute({})

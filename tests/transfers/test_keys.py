@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.keys import check_key, fill_key, safe_id, safe_slug
@@ -25,6 +28,10 @@ def test_jinja_and_values_of_other_tasks_are_left_alone(template: Any) -> None:
         ("a/{name}", ("video",), 1, "has {name}; it may have {id}, {slug}, {variant}, {extension}"),
         ("a/{slug}", ("video",), 1, "give the operator a slug"),
         ("a/{", ("video",), 1, "is no template"),
+        ("a/{id:{x}}", ("video",), 1, "has a part with a format or a conversion; write {id}, not {id:…}"),
+        ("a/{id:>99999999999}", ("video",), 1, "has a part with a format"),
+        ("a/{id!r}", ("video",), 1, "has a part with a format"),
+        ("a/{id.x}{0}{}", ("video",), 1, "it may have {id}"),
         ("a/{id}", ("video", "thumbnail"), 1, "put {variant} into it"),
         ("a/{variant}", ("video",), 2, "would give 2 videos one key"),
     ],
@@ -33,6 +40,13 @@ def test_a_key_that_will_not_do_is_named(template: str, variants: tuple[str, ...
     with pytest.raises(SoraConfigError) as caught:
         check_key(template, variants, videos=videos)
     assert words in str(caught.value)
+
+
+@given(st.text(alphabet="{}:!.[]ixdslug0/ ", max_size=20) | st.text())
+def test_a_key_that_was_checked_can_be_filled(template: str) -> None:
+    with suppress(SoraConfigError):
+        check_key(template, ("video",), slug=True)
+        fill_key(template, "video_1", "video", "video/mp4", "a-cat")
 
 
 def test_a_plain_id_stays_as_it_is() -> None:
