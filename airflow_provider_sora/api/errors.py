@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from airflow_provider_sora.api.models import Video, VideoStatus, parse_json, shorten
+from airflow_provider_sora.api.models import Video, VideoError, VideoStatus, parse_json, shorten
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.api.steps import Reply
 from airflow_provider_sora.exceptions import (
@@ -52,16 +53,27 @@ _NOT_SENT = (
 # What frameworks and gateways say of a path that is not there.
 _NO_ROUTE = frozenset({"", "not found", "404 not found", "404 page not found", "resource not found"})
 
-# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes.
+# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes. LiteLLM's are
+# the names of its exceptions (`BadRequestError`, `ContentPolicyViolationError`).
 _REFUSED = (
     "moderation",
     "content_policy",
+    "contentpolicy",
     "content_filter",
     "safety",
     "sentinel_block",
     "invalid",
     "unsupported_value",
+    "badrequest",
+    "bad_request",
+    "unprocessable",
 )
+
+# The 4xx that blame the moment and not the request: timeout, conflict, locked, too early, too many requests.
+_PASSING = frozenset({408, 409, 423, 425, 429})
+
+# How an HTTP status is told in words: "HTTP 400", "status code: 422", "Error code: 400 - {…}" (the official client's).
+_TOLD_STATUS = re.compile(r"\b(?:http|status|error)[ _]?(?:code|status)?[ :=]{1,2}(4\d\d)\b", re.IGNORECASE)
 
 
 def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
@@ -142,6 +154,24 @@ def failed_video_error(video: Video) -> SoraVideoFailedError:
     """The error for a job that ended without a video."""
     code = video.error.code if video.error else video.status.value
     message = video.error.message if video.error else ""
-    refused = any(word in code.lower() for word in _REFUSED) and video.status is VideoStatus.FAILED
+    refused = video.error is not None and video.status is VideoStatus.FAILED and _is_refusal(video.error)
     error_type = SoraVideoRefusedError if refused else SoraVideoFailedError
     return error_type(video.id, code, message, status=video.status.value)
+
+
+def _is_refusal(error: VideoError) -> bool:
+    """Whether a job failed because of what was asked for.
+
+    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM hands on either as text.
+    """
+    if any(word in error.code.lower() for word in _REFUSED):
+        return True
+    inner_code, _ = read_error(error.message.encode()) if error.message.startswith("{") else (None, "")
+    told = _TOLD_STATUS.search(error.message)
+    statuses = (error.http_status, error.code, inner_code, told and told[1])
+    return any(_blames_the_request(status) for status in statuses)
+
+
+def _blames_the_request(status: int | str | None) -> bool:
+    text = str(status)
+    return bool(re.fullmatch(r"4\d\d", text)) and int(text) not in _PASSING

@@ -34,7 +34,7 @@ def exchange(request: Request[AnswerT]) -> Flow[tuple[AnswerT, Reply]]:
         raise connection_error(str(request), error, paid=request.paid) from error
     if reply.status_code < 300:
         return request.read(reply.body), reply
-    hidden = request.read_refusal(reply.body)
+    hidden = request.read_refusal(reply.body, reply.status_code)
     if hidden is not None:
         return hidden, reply
     raise status_error(request, reply)
