@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_sora.api import pauses
 from airflow_provider_sora.api.models import Video, VideoError, VideoStatus, parse_json, shorten
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.api.steps import Reply
@@ -51,7 +52,9 @@ _NOT_SENT = (
 )
 
 # What frameworks and gateways say of a path that is not there.
-_NO_ROUTE = frozenset({"", "not found", "404 not found", "404 page not found", "resource not found"})
+_NO_ROUTE = frozenset(
+    {"", "not found", "404 not found", "404 page not found", "resource not found", "default backend - 404"}
+)
 
 # Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes. LiteLLM's are
 # the names of its exceptions (`BadRequestError`, `ContentPolicyViolationError`).
@@ -95,7 +98,19 @@ def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
         server = reply.url.partition("/videos")[0]
         detail = f"{detail or 'no words'}. {server} does not offer this call: {request.instead or 'use another server'}"
     wait = retry_after_seconds(reply.headers, reply.at)
-    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait)
+    own = is_api_error(reply.body)
+    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait, from_api=own)
+
+
+def is_api_error(body: bytes) -> bool:
+    """Whether an error's body is worded as the API's servers do: ``error``, ``detail`` (FastAPI), or vLLM's own object.
+
+    Gateways answer text, a page, nothing, or JSON of another form (Kong, AWS: ``message``; APISIX: ``error_msg``).
+    """
+    payload = parse_json(body)
+    if not isinstance(payload, dict):
+        return False
+    return bool(payload.get("error") or payload.get("detail")) or payload.get("object") == "error"
 
 
 def is_no_route(detail: str) -> bool:
@@ -127,22 +142,28 @@ def _field_error(item: Any) -> str:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
-    """How long the server asks to wait: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date."""
+    """How long the server asks to wait, a day at most: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date.
+
+    :param now: unix seconds; the answer's own ``Date`` is used where it has one, as the server's clock may be another
+    """
     milliseconds = headers.get("retry-after-ms", "")
     if _is_number(milliseconds):
-        return float(milliseconds) / 1000
+        return pauses.retry_pause(float(milliseconds) / 1000)
     value = headers.get("retry-after", "")
     if _is_number(value):
-        return float(value)
+        return pauses.retry_pause(float(value))
     date = date_seconds(value)
-    return None if date is None else max(0.0, date - now)
+    if date is None:
+        return None
+    answered_at = date_seconds(headers.get("date", ""))
+    return pauses.retry_pause(date - (now if answered_at is None else answered_at))
 
 
 def date_seconds(value: str) -> float | None:
     """An HTTP date as unix seconds."""
     try:
         return parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -162,7 +183,7 @@ def failed_video_error(video: Video) -> SoraVideoFailedError:
 def _is_refusal(error: VideoError) -> bool:
     """Whether a job failed because of what was asked for.
 
-    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM hands on either as text.
+    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM hands it on as text.
     """
     if any(word in error.code.lower() for word in _REFUSED):
         return True
