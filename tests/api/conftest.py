@@ -127,6 +127,7 @@ class Client:
             transport=httpx.MockTransport(self.server.handle),
             sleep=self.server.sleep,
             clock=lambda: self.server.now,
+            monotonic=lambda: self.server.now,
             jitter=lambda: 0.0,
         )
 
@@ -137,6 +138,7 @@ class Client:
             transport=httpx.MockTransport(self.server.handle),
             sleep=self.server.asleep,
             clock=lambda: self.server.now,
+            monotonic=lambda: self.server.now,
             jitter=lambda: 0.0,
         )
 
