@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from airflow_provider_sora.api.decisions import AskList, Presence
@@ -15,7 +16,7 @@ OnResult = Callable[[Waiting, AskList, Video | Presence], None]
 
 
 class GoneCheck:
-    """Collects waits whose job seems gone; each `run` reads the list for all of them, and again for later ones.
+    """Collects waits whose job seems gone, reads the list for all of them together, and again for later ones.
 
     :param read_page: sends when the server takes requests
     :param on_result: told what the list says of each job
@@ -25,29 +26,33 @@ class GoneCheck:
         self._read_page = read_page
         self._on_result = on_result
         self._asked: dict[Waiting, AskList] = {}
-        self.is_running = False
+        self._task: asyncio.Task[None] | None = None
 
     def add(self, waiting: Waiting, asked: AskList) -> None:
         """Ask for a job with the next reading."""
         self._asked[waiting] = asked
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
     def discard(self, waiting: Waiting) -> None:
         """Ask no more for a job: its status is known, or nobody waits."""
         self._asked.pop(waiting, None)
 
-    async def run(self) -> None:
-        """Read the list until nothing is left to ask for."""
-        self.is_running = True
-        try:
-            while self._asked:
-                asked = dict(self._asked)
-                search = JobSearch(waiting.wait.video_id for waiting in asked)
-                await self._read(search)
-                for waiting in asked:
-                    if self._asked.pop(waiting, None) is not None:
-                        self._on_result(waiting, asked[waiting], search.result(waiting.wait.video_id))
-        finally:
-            self.is_running = False
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while self._asked:
+            asked = dict(self._asked)
+            search = JobSearch(waiting.wait.video_id for waiting in asked)
+            await self._read(search)
+            for waiting in asked:
+                if self._asked.pop(waiting, None) is not None:
+                    self._on_result(waiting, asked[waiting], search.result(waiting.wait.video_id))
+        self._task = None
 
     async def _read(self, search: JobSearch) -> None:
         while self._asked and search.next is not None:

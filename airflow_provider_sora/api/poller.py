@@ -12,16 +12,15 @@ import heapq
 import math
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from airflow_provider_sora.api import decisions, flows
 from airflow_provider_sora.api.decisions import AskList, Done, GiveUp, Presence, Verdict, Wait
 from airflow_provider_sora.api.flows import Jitter, OnChange
 from airflow_provider_sora.api.gone_check import GoneCheck
 from airflow_provider_sora.api.ids import canonical_id
+from airflow_provider_sora.api.job_queue import JobQueue
 from airflow_provider_sora.api.line import Line, Observer, OpenClient, report
 from airflow_provider_sora.api.listing import FORGET_SECONDS, PAGE_LENGTH, ListUse
 from airflow_provider_sora.api.models import Video, VideoPage, VideoStatus
@@ -34,13 +33,13 @@ from airflow_provider_sora.api.wait_flow import worth_telling
 from airflow_provider_sora.api.waiting import Waiting
 from airflow_provider_sora.exceptions import SoraAnswerError, SoraError
 
-MAX_AT_ONCE = 16  # requests for single jobs on their way together
 PAGE_TIMEOUT_SECONDS = 20.0
 POLL_TIMEOUT_SECONDS = 30.0  # for one job: sixteen answers that drip must not stop all others for long
 TOGETHER_SECONDS = 1.0  # looks that are due within this time are made together
 LAST_LOOK_SECONDS = 30.0  # how long past its deadline a wait may last, for its last look to be answered
 _IDLE_SECONDS = 60.0
 _MAX_KINDS = 256
+_ROUNDING_SECONDS = 0.001  # a loop's timers may be early by as much as its clock is coarse
 
 
 class Poller:
@@ -75,8 +74,7 @@ class Poller:
         self._list = ListUse()
         self._durations = Durations()
         self._kinds: dict[Kind, Kind] = {}  # one of each for all waits
-        self._asked: deque[str] = deque()  # jobs
-        self._askers: set[asyncio.Task[None]] = set()
+        self._queue = JobQueue(self._poll)
         self._gone = GoneCheck(self._read_page, self._searched)
         self._line = self._new_line()
         self._task: asyncio.Task[None] | None = None
@@ -84,7 +82,7 @@ class Poller:
     async def wait(self, wait: Wait, on_change: OnChange) -> Video:
         """Look at a job until it is a video, together with all others.
 
-        :param on_change: told what `flows.wait` tells, by the task that waits
+        :param on_change: told what `wait_flow.wait` tells, by the task that waits
         :raises SoraVideoFailedError: the job ended without a video
         :raises SoraWaitError: waiting ended first
         """
@@ -151,13 +149,12 @@ class Poller:
         """Let go of everything; from its first pause on another wait begins anew."""
         self._task = None
         line, self._line = self._line, self._new_line()
-        askers, self._askers = self._askers, set()
-        self._asked.clear()
+        queue, self._queue = self._queue, JobQueue(self._poll)
+        gone, self._gone = self._gone, GoneCheck(self._read_page, self._searched)
         report(self._observer.waiting, 0)
         self._on_end()
-        for asker in askers:
-            asker.cancel()
-        await asyncio.gather(*askers, return_exceptions=True)
+        await queue.close()
+        await gone.close()
         await line.close()
 
     def _new_line(self) -> Line:
@@ -172,7 +169,7 @@ class Poller:
         report(self._observer.waiting, self._count)
         now = self._clock()
         pause = self._due[0][0] - now if self._due else _IDLE_SECONDS
-        if pause > 0:
+        if pause > _ROUNDING_SECONDS:
             self._wake.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
@@ -182,7 +179,7 @@ class Poller:
         depth = max((self._depth(waiting) for waiting in listed), default=0)
         if not self._line.is_blocked and self._list.pays(len(listed), depth, now):
             await self._read_list(listed, depth)
-        self._ask([waiting for waiting in due if waiting.asked])
+        self._queue.add(waiting.job for waiting in due if waiting.asked)
 
     def _take_due(self, until: float) -> Iterator[Waiting]:
         while self._due and self._due[0][0] <= until:
@@ -252,29 +249,12 @@ class Poller:
             elif not waiting.asked:
                 self._schedule(waiting, now)
 
-    def _ask(self, due: list[Waiting]) -> None:
-        """Ask for jobs one by one, a few at once; for each once, however many wait for it."""
-        self._asked.extend(dict.fromkeys(waiting.job for waiting in due))
-        for _ in range(min(len(self._asked), MAX_AT_ONCE - len(self._askers))):
-            self._start(self._ask_all())
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._askers.add(asyncio.get_running_loop().create_task(work))
-
-    def _has_ended(self) -> None:
-        # At once: until a task's callbacks are called, it would keep others from being made.
-        self._askers.discard(asyncio.current_task())
-
-    async def _ask_all(self) -> None:
-        while self._asked:
-            await self._ask_for(self._asked.popleft())
-        self._has_ended()
-
     def _asking(self, job: str) -> list[Waiting]:
         """Who is to be told what the job is asked for."""
         return [waiting for waiting in self._waits.get(job, ()) if waiting.asked]
 
-    async def _ask_for(self, job: str) -> None:
+    async def _poll(self, job: str) -> None:
+        """Ask for a job, once for all who want to be told."""
         asking = self._asking(job)
         if not asking or self._put_off_after_a_check(asking):
             return
@@ -298,11 +278,8 @@ class Poller:
         """Whether the job was asked for a moment ago, for another wait or because the list called for it."""
         now = self._clock()
         pause = max(waiting.checked_at for waiting in asking) + MIN_POLL_SECONDS - now
-        if pause <= 0 or any(waiting.wait.deadline - now < MIN_POLL_SECONDS for waiting in asking):
+        if pause <= _ROUNDING_SECONDS or any(waiting.may_be_polled_at_once(now) for waiting in asking):
             return False
-        for waiting in asking:
-            if waiting.wait.poll_interval_seconds < MIN_POLL_SECONDS:
-                return False
         for waiting in asking:
             self._schedule(waiting, now + pause)
         return True
@@ -374,13 +351,6 @@ class Poller:
     def _ask_list(self, waiting: Waiting, asked: AskList) -> None:
         waiting.wait, waiting.due = asked.wait, math.inf  # until the list has answered
         self._gone.add(waiting, asked)
-        if not self._gone.is_running:
-            self._gone.is_running = True
-            self._start(self._run_gone_check())
-
-    async def _run_gone_check(self) -> None:
-        await self._gone.run()
-        self._has_ended()
 
     async def _read_page(self, request: ListVideos) -> VideoPage:
         page, _ = await self._line.send("list", request, PAGE_TIMEOUT_SECONDS)

@@ -10,6 +10,7 @@ from airflow_provider_sora.api.flows import OnChange
 from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.pacing import Kind
+from airflow_provider_sora.api.pauses import MIN_POLL_SECONDS
 
 
 class Waiting:
@@ -56,6 +57,10 @@ class Waiting:
     def is_scheduled(self, at: float) -> bool:
         """Whether the look that was planned for then is still to be made."""
         return self.due == at and not (self.asked or self.left or self.ended)
+
+    def may_be_polled_at_once(self, now: float) -> bool:
+        """Whether a poll need not be a second after the one before: the last one, or where the user wants it so."""
+        return min(self.wait.deadline - now, self.wait.poll_interval_seconds) < MIN_POLL_SECONDS
 
     def tell(self, video: Video) -> None:
         """Hand on a change."""

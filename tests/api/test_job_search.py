@@ -24,11 +24,12 @@ def refused(code: int, body: bytes) -> Exception:
 
 def test_a_job_on_a_later_page_is_found_and_no_further_page_is_read() -> None:
     search = JobSearch(["video_1"])
-    assert search.next == ListVideos(limit=100, order="desc")
-    search.take(page("a", has_more=True))
-    assert search.next == ListVideos(limit=100, order="desc", after="a")
-    search.take(page("video_1", has_more=True))
-    assert search.next is None
+    asked = [search.next]
+    for video_id in ("a", "video_1"):
+        search.take(page(video_id, has_more=True))
+        asked.append(search.next)
+    first = ListVideos(limit=100, order="desc")
+    assert asked == [first, first.model_copy(update={"after": "a"}), None]
     found = search.result("video_1")
     assert isinstance(found, Video)
     assert found.status.is_running
