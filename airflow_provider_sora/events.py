@@ -10,6 +10,7 @@ from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraError,
     SoraVideoFailedError,
+    SoraVideoGoneError,
     SoraVideoRefusedError,
     SoraWaitError,
     SoraWaitTimeoutError,
@@ -17,7 +18,7 @@ from airflow_provider_sora.exceptions import (
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
 
-Outcome = Literal["completed", "failed", "refused", "timeout", "stopped"]
+Outcome = Literal["completed", "failed", "refused", "gone", "timeout", "stopped"]
 
 
 class VideoEvent(BaseModel):
@@ -25,7 +26,8 @@ class VideoEvent(BaseModel):
 
     :param step: which of several jobs that build on each other was waited for, from 0. It comes with the event and not
         with the deferral's own arguments, which `dags test` drops: a lost step would be paid for again
-    :param outcome: `completed`; `failed` or `refused` by the server; ended by `timeout`, or `stopped` by an error
+    :param outcome: `completed`; `failed` or `refused` by the server, or `gone` from it; ended by `timeout`, or
+        `stopped` by an error
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +59,8 @@ class VideoEvent(BaseModel):
 
     @classmethod
     def _of_error(cls, video_id: str, error: SoraError) -> VideoEvent:
+        if isinstance(error, SoraVideoGoneError):
+            return cls(outcome="gone", video_id=video_id, status=error.last_status)
         if isinstance(error, SoraVideoFailedError):
             outcome: Outcome = "refused" if isinstance(error, SoraVideoRefusedError) else "failed"
             return cls(outcome=outcome, video_id=video_id, status=error.status, code=error.code, message=error.message)
@@ -98,7 +102,7 @@ class VideoEvent(BaseModel):
     def manifest(self) -> VideoManifest:
         """The finished video.
 
-        :raises SoraVideoFailedError: the job ended without one
+        :raises SoraVideoFailedError: the job ended without one, or the server no longer has it
         :raises SoraWaitError: waiting ended before the job did
         """
         if self.video is not None:
@@ -106,6 +110,8 @@ class VideoEvent(BaseModel):
         raise self._error()
 
     def _error(self) -> SoraError:
+        if self.outcome == "gone":
+            return SoraVideoGoneError(self.video_id, last_status=self.status)
         if self.outcome == "timeout":
             return SoraWaitTimeoutError(self.video_id, self.message, last_status=self.status)
         if self.outcome == "stopped":

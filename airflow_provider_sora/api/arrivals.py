@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from itertools import islice
 
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.flows import Pages
 from airflow_provider_sora.api.listing import PAGE_LENGTH
 from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.poll_failures import FailureKind, failure_kind
 from airflow_provider_sora.api.requests import ListVideos, RetrieveVideo
 from airflow_provider_sora.exceptions import SoraNotFoundError
 
 MAX_PAGES = 50
 MAX_KNOWN = 20_000
+MAX_SINGLE = 100  # jobs that are asked for one by one in one look; the others have their turn in the next
 
 
 class Arrivals:
@@ -21,7 +24,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._first = True
-        self._running: set[str] = set()
+        self._running: OrderedDict[str, None] = OrderedDict()  # those whose turn it is first
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     async def look(self, client: AsyncSoraClient) -> AsyncIterator[Video]:
@@ -46,23 +49,31 @@ class Arrivals:
             if all(known):
                 break
         self._first = False
-        for video_id in sorted(self._running - met):
+        missing = (video_id for video_id in self._running if video_id not in met)
+        for video_id in list(islice(missing, MAX_SINGLE)):
             try:
                 video = await client.send(RetrieveVideo(video_id=video_id))
-            except SoraNotFoundError:
-                self._running.discard(video_id)
+            except SoraNotFoundError as error:
+                if failure_kind(error) is FailureKind.NOT_FOUND:  # and not a gateway's word
+                    self._running.pop(video_id, None)
                 continue
             if self._has_arrived(video):
                 yield video
 
     def _has_arrived(self, video: Video) -> bool:
         if video.status.is_running:
-            self._running.add(video.id)
+            self._running[video.id] = None
+            self._running.move_to_end(video.id)
+            _forget_oldest(self._running)
             return False
-        self._running.discard(video.id)
+        self._running.pop(video.id, None)
         if video.id in self._ended:
             return False
         self._ended[video.id] = None
-        while len(self._ended) > MAX_KNOWN:
-            self._ended.popitem(last=False)
+        _forget_oldest(self._ended)
         return video.status is VideoStatus.COMPLETED and not self._first
+
+
+def _forget_oldest(known: OrderedDict[str, None]) -> None:
+    while len(known) > MAX_KNOWN:
+        known.popitem(last=False)

@@ -21,6 +21,10 @@ class Shelf:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.broken = False
+        self.is_hidden = False
+
+    def not_found(self) -> httpx.Response:
+        return httpx.Response(404, json={"detail": "Video not found"})
 
     def set(self, video_id: str, status: str) -> None:
         self.jobs[video_id] = job(status, video_id)
@@ -31,7 +35,9 @@ class Shelf:
             return httpx.Response(500)
         if not request.url.path.endswith("/videos"):
             found = self.jobs.get(self.asked[-1])
-            return httpx.Response(200, json=found) if found else httpx.Response(404)
+            if found is None:
+                return httpx.Response(404, text="default backend - 404") if self.is_hidden else self.not_found()
+            return httpx.Response(200, json=found)
         newest = list(reversed(self.jobs.values()))
         after = request.url.params.get("after")
         begin = next((place + 1 for place, item in enumerate(newest) if item["id"] == after), 0)
@@ -129,3 +135,45 @@ def test_memory_and_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     asyncio.run(look())
     assert len(shelf.asked) == 2
     assert len(found._ended) == 4
+
+
+def test_a_job_that_a_gateway_hides_for_a_while_is_not_forgotten() -> None:
+    shelf = Shelf()
+    shelf.set("slow", "in_progress")
+    for number in range(9):
+        shelf.set(f"old{number}", "completed")
+    found = Arrivals()
+
+    async def look() -> list[str]:
+        async with AsyncSoraClient(CONFIG, transport=httpx.MockTransport(shelf.handle)) as client:
+            return [video.id async for video in found.look(client)]
+
+    assert asyncio.run(look()) == []
+    slow = shelf.jobs.pop("slow")
+    shelf.is_hidden = True
+    assert asyncio.run(look()) == []
+    shelf.jobs = {"slow": slow | {"status": "completed"}, **shelf.jobs}
+    assert asyncio.run(look()) == ["slow"]
+
+
+def test_jobs_that_never_end_take_no_endless_memory_and_have_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "MAX_PAGES", 1)
+    monkeypatch.setattr(arrivals, "MAX_KNOWN", 6)
+    monkeypatch.setattr(arrivals, "MAX_SINGLE", 2)
+    shelf = Shelf()
+    found = Arrivals()
+    rounds: list[list[str]] = []
+
+    async def look() -> None:
+        async with AsyncSoraClient(CONFIG, transport=httpx.MockTransport(shelf.handle)) as client:
+            assert [video async for video in found.look(client)] == []
+
+    for number in range(5):
+        for name in "abc":
+            shelf.set(f"{name}{number}", "in_progress")
+        shelf.asked.clear()
+        asyncio.run(look())
+        rounds.append(shelf.asked[1:])
+        assert len(found._running) <= 6
+    assert all(len(asked) <= 2 for asked in rounds)
+    assert len({job for asked in rounds for job in asked}) > 2

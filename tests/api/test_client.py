@@ -19,7 +19,7 @@ from airflow_provider_sora.api.requests import (
     RetrieveVideo,
     Upload,
 )
-from tests.api.conftest import CONFIG, Client, Server, answer, job
+from tests.api.conftest import CONFIG, Client, Server, answer, job, litellm_id
 
 CREATE = CreateVideo(prompt="a cat")
 RETRIEVE = RetrieveVideo(video_id="video_1")
@@ -99,7 +99,19 @@ def test_a_failed_job_in_an_error_is_an_answer(client: Client, server: Server) -
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_video_keeps_the_id_it_was_asked_for_by(client: Client, server: Server, status: int) -> None:
-    server.will(answer(job("failed", "another_id"), status))
+    as_answered, as_asked = (litellm_id("job-1", model) for model in ("", "alias"))
+    server.will(answer(job("failed", as_answered), status))
+    assert client.send(RetrieveVideo(video_id=as_asked)).id == as_asked
+
+
+def test_another_failed_video_in_an_error_is_not_the_one_that_was_asked_for(client: Client, server: Server) -> None:
+    server.will(*[answer(job("failed", "another_id"), 502)] * 3)
+    with pytest.raises(exceptions.SoraServerError):
+        client.send(RETRIEVE)
+
+
+def test_a_gateway_may_answer_with_an_id_of_its_own(client: Client, server: Server) -> None:
+    server.will(answer(job("completed", "another_id")))
     assert client.send(RETRIEVE).id == "video_1"
 
 
