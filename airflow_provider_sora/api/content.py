@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_sora.api.containers import Container, Outcome, container_of
 from airflow_provider_sora.api.decisions import RetryPolicy, retry_pause
 from airflow_provider_sora.api.flows import Jitter
 from airflow_provider_sora.api.media_types import HEAD_BYTES, TYPES_OF_VARIANT, sniff
 from airflow_provider_sora.api.opening import locate, next_chunk
 from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
-from airflow_provider_sora.exceptions import SoraContentError, SoraError
+from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraError
 
 OnOpen = Callable[[int | None], None]
 
@@ -24,13 +25,18 @@ _MAX_BREAKS = 100
 
 @dataclass(frozen=True)
 class Content:
-    """What was read: size in bytes, type by its first bytes, SHA-256 in hex."""
+    """What was read: size in bytes, type by its first bytes, SHA-256 in hex.
+
+    :param end_verified: a length, a digest or the file's own container says that nothing is missing. Without any, a
+        connection that broke off looks like one that ended
+    """
 
     video_id: str
     variant: Variant
     size_bytes: int
     content_type: str
     sha256: str
+    end_verified: bool
 
 
 class ContentCheck:
@@ -45,6 +51,7 @@ class ContentCheck:
         self.version = _strong_tag(headers)
         self.size = 0
         self._head = b""
+        self._container: Container | None = None
         self._digest = hashlib.sha256()
 
     def feed(self, chunk: bytes) -> None:
@@ -52,13 +59,14 @@ class ContentCheck:
 
         :raises SoraContentError: they cannot be what was asked for
         """
-        known = len(self._head) >= HEAD_BYTES
-        if not known:
-            self._head += chunk[: HEAD_BYTES - len(self._head)]
         self.size += len(chunk)
         self._digest.update(chunk)
-        if not known and len(self._head) >= HEAD_BYTES:
-            self.content_type()
+        if self._container is not None:
+            self._container.feed(chunk)
+            return
+        self._head += chunk
+        if len(self._head) >= HEAD_BYTES:
+            self._container = self._begin_container()
 
     def content_type(self) -> str:
         """The type of what has come.
@@ -71,7 +79,7 @@ class ContentCheck:
         wanted = " or ".join(TYPES_OF_VARIANT[self._request.variant])
         hint = "; perhaps this server has no such variant" if found else ""
         raise SoraContentError(
-            f"{self._describe()} is no {self._request.variant}: it begins like {found or self._head!r}, "
+            f"{self._describe()} is no {self._request.variant}: it begins like {found or self._head[:HEAD_BYTES]!r}, "
             f"{wanted} was expected{hint}"
         )
 
@@ -79,6 +87,7 @@ class ContentCheck:
         """Say that no more comes.
 
         :raises SoraContentError: bytes are missing, too many, of the wrong type, or not those of the server's digest
+        :raises SoraConnectionError: bytes are missing, by the file's own container: what comes next may be the rest
         """
         if self.expected_bytes is not None and self.size != self.expected_bytes:
             raise SoraContentError(f"{self._describe()} broke off: {self.size} of {self.expected_bytes} bytes came")
@@ -88,7 +97,26 @@ class ContentCheck:
                 f"{self._describe()} was damaged on the way: its SHA-256 is {self._digest.hexdigest()}, "
                 f"the server says {self._declared.hex()}"
             )
-        return Content(self._request.video_id, self._request.variant, self.size, content_type, self._digest.hexdigest())
+        verified = self._check_end(content_type)
+        digest = self._digest.hexdigest()
+        return Content(self._request.video_id, self._request.variant, self.size, content_type, digest, verified)
+
+    def _check_end(self, content_type: str) -> bool:
+        """Whether it is proved that this was all."""
+        outcome, why = (self._container or self._begin_container()).verdict()
+        stated = self.expected_bytes is not None or self._declared is not None
+        if outcome is not Outcome.BROKEN:
+            return stated or outcome is Outcome.WHOLE
+        words = f"of {self._describe()} {self.size} bytes came, which are no whole {content_type}: {why}"
+        if stated:
+            raise SoraContentError(f"{words}. The server itself has no more of it")
+        raise SoraConnectionError(f"{words}. The server did not say how long it is")
+
+    def _begin_container(self) -> Container:
+        container = container_of(self.content_type())
+        container.feed(self._head)
+        self._head = self._head[:HEAD_BYTES]
+        return container
 
     def part(self) -> dict[str, str]:
         """The headers that ask for what is missing; none where nothing could tell another version apart."""
