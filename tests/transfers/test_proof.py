@@ -87,7 +87,7 @@ def test_a_video_whose_end_nothing_proves_is_stored_and_stays_on_the_server(
     assert not long_server.deleted
 
 
-def test_one_doubtful_file_keeps_the_video_of_several() -> None:
+def test_a_variant_that_is_not_there_keeps_the_video(target: TargetStore, long_server: VideoServer) -> None:
     """The thumbnail that this server sends is a video, so that nothing of it is stored."""
     with pytest.raises(Exception, match="is no thumbnail"):
         target.operator(key="{variant}", variants=("video", "thumbnail"), **MOVE_AND_DELETE).execute({})
