@@ -10,13 +10,14 @@ from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraError,
     SoraVideoFailedError,
+    SoraVideoGoneError,
     SoraVideoRefusedError,
     SoraWaitError,
     SoraWaitTimeoutError,
 )
 from airflow_provider_sora.manifest import VideoManifest
 
-Outcome = Literal["completed", "failed", "refused", "timeout", "stopped"]
+Outcome = Literal["completed", "failed", "refused", "gone", "timeout", "stopped"]
 
 
 class VideoEvent(BaseModel):
@@ -24,7 +25,8 @@ class VideoEvent(BaseModel):
 
     :param step: which of several jobs that build on each other was waited for, from 0. It comes with the event and not
         with the deferral's own arguments, which `dags test` drops: a lost step would be paid for again
-    :param outcome: `completed`; `failed` or `refused` by the server; ended by `timeout`, or `stopped` by an error
+    :param outcome: `completed`; `failed` or `refused` by the server, or `gone` from it; ended by `timeout`, or
+        `stopped` by an error
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +54,8 @@ class VideoEvent(BaseModel):
     @classmethod
     def of_error(cls, video_id: str, error: SoraError) -> VideoEvent:
         """The event for a wait that brought no video."""
+        if isinstance(error, SoraVideoGoneError):
+            return cls(outcome="gone", video_id=video_id, status=error.last_status)
         if isinstance(error, SoraVideoFailedError):
             outcome: Outcome = "refused" if isinstance(error, SoraVideoRefusedError) else "failed"
             return cls(outcome=outcome, video_id=video_id, status=error.status, code=error.code, message=error.message)
@@ -88,7 +92,7 @@ class VideoEvent(BaseModel):
     def manifest(self) -> VideoManifest:
         """The finished video.
 
-        :raises SoraVideoFailedError: the job ended without one
+        :raises SoraVideoFailedError: the job ended without one, or the server no longer has it
         :raises SoraWaitError: waiting ended before the job did
         """
         if self.video is not None:
@@ -96,6 +100,8 @@ class VideoEvent(BaseModel):
         raise self._error()
 
     def _error(self) -> SoraError:
+        if self.outcome == "gone":
+            return SoraVideoGoneError(self.video_id, last_status=self.status)
         if self.outcome == "timeout":
             return SoraWaitTimeoutError(self.video_id, self.message, last_status=self.status)
         if self.outcome == "stopped":

@@ -15,7 +15,8 @@ SoraError
 │   ├── SoraRateLimitError        429, with the seconds to wait where the server said them
 │   └── SoraServerError           5xx
 ├── SoraVideoFailedError      the job ended without a video
-│   └── SoraVideoRefusedError     ... because of what was asked: moderation, an invalid value
+│   ├── SoraVideoRefusedError     ... because of what was asked: moderation, an invalid value
+│   └── SoraVideoGoneError        ... because the server no longer has it, after a restart for example
 ├── SoraWaitError             waiting ended before the job did; the job was left running on the server
 │   └── SoraWaitTimeoutError      ... because the deadline passed
 ├── SoraContentError          what was downloaded is not the video that was asked for
@@ -69,6 +70,7 @@ class SoraStatusError(SoraError):
     :param detail: the server's own words, shortened
     :param code: the server's machine-readable error code, where it gave one
     :param retry_after_seconds: how long the server asked to wait, where it said so
+    :param from_api: the body is an error as the API words them, and not the page of a gateway in front of it
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class SoraStatusError(SoraError):
         *,
         code: str | None = None,
         retry_after_seconds: float | None = None,
+        from_api: bool = True,
     ) -> None:
         coded = f" [{code}]" if code else ""
         wait = "" if retry_after_seconds is None else f" (asked to wait {retry_after_seconds:g} s)"
@@ -88,6 +91,7 @@ class SoraStatusError(SoraError):
         self.detail = detail
         self.code = code
         self.retry_after_seconds = retry_after_seconds
+        self.from_api = from_api
 
 
 class SoraBadRequestError(SoraStatusError):
@@ -130,7 +134,7 @@ class SoraVideoFailedError(SoraError):
     :param video_id: the job
     :param code: the server's error code
     :param message: the server's explanation
-    :param status: ``failed``, ``cancelled``, ``expired`` or ``deleted``
+    :param status: ``failed``, ``cancelled``, ``expired`` or ``deleted``; ``gone`` where the server does not know it
     """
 
     retryable = True
@@ -147,6 +151,20 @@ class SoraVideoRefusedError(SoraVideoFailedError):
     """What was asked for was refused (moderation, an invalid value): the same request will be refused again."""
 
     retryable = False
+
+
+class SoraVideoGoneError(SoraVideoFailedError):
+    """The server answers and says that it no longer has the job, so nothing is left running; a new job can succeed.
+
+    vLLM-Omni, SGLang and Aquiles-Image keep their jobs in memory and lose them in a restart.
+
+    :param last_status: the job's status when it was last seen
+    """
+
+    def __init__(self, video_id: str, *, last_status: str) -> None:
+        message = f"the server no longer has this job (last seen {last_status}), so nothing is left running"
+        super().__init__(video_id, "not_found", message, status="gone")
+        self.last_status = last_status
 
 
 class SoraWaitError(SoraError):

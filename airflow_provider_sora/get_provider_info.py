@@ -41,6 +41,11 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "description": "For making the connection",
         "schema": {"type": ["number", "null"], "default": 10},
     },
+    "total_timeout": {
+        "label": "Total timeout (seconds)",
+        "description": "One call from its first byte to its last; not for a video's content",
+        "schema": {"type": ["number", "null"], "default": 300},
+    },
     "encoding": {
         "label": "Encoding",
         "description": "How bodies are sent: auto (JSON, a form once a file is in it), json, or multipart (vLLM-Omni)",

@@ -1,4 +1,4 @@
-"""When Airflow tries again: after the time that the server asked for (Airflow 3.3 and later)."""
+"""When Airflow tries again: after the time that the server asked for, within a day (Airflow 3.3 and later)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_sora.api.pauses import retry_pause
 from airflow_provider_sora.exceptions import SoraStatusError
 
 if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
@@ -23,6 +24,7 @@ if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
             asked = exception.retry_after_seconds if isinstance(exception, SoraStatusError) else None
             if asked is None:
                 return RetryDecision.default()
+            asked = retry_pause(asked)  # whoever made the error
             return RetryDecision.retry(timedelta(seconds=asked), f"the server asked to wait {asked:g} s")
 
 

@@ -57,6 +57,7 @@ def test_what_is_no_manifest_is_refused_with_the_way_out() -> None:
     [
         exceptions.SoraVideoFailedError("video_1", "oom", "out of memory", status="cancelled"),
         exceptions.SoraVideoRefusedError("video_1", "moderation_blocked", "no"),
+        exceptions.SoraVideoGoneError("video_1", last_status="in_progress"),
         exceptions.SoraWaitTimeoutError("video_1", "the timeout has passed", last_status="queued"),
         exceptions.SoraWaitError("video_1", "the key was refused", last_status="never", retryable=False),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,12 @@ def test_a_retry_waits_as_long_as_the_server_asked() -> None:
     decision = decide(SoraRateLimitError("POST /videos", 429, "quota", retry_after_seconds=3600))
     assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(hours=1))
     assert decision.reason == "the server asked to wait 3600 s"
+
+
+@pytest.mark.parametrize("asked", [1.764e12, 315_360_000.0, math.inf])
+def test_airflows_next_try_is_never_more_than_a_day_away(asked: float) -> None:
+    decision = decide(SoraRateLimitError("POST /videos", 429, "quota", retry_after_seconds=asked))
+    assert decision.retry_delay == timedelta(days=1)
 
 
 @pytest.mark.parametrize("error", [SoraServerError("POST /videos", 500, "boom"), RuntimeError("boom")])

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api import content, flows, opening
+from airflow_provider_sora.api import content, flows, opening, wait_flow, whole
 from airflow_provider_sora.api.body import AsyncBody, Body
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.content import Content, OnOpen
@@ -51,12 +51,13 @@ class SoraClient:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         jitter: Jitter = random.random,
     ) -> None:
         self.config = config
         self._policy = policy or RetryPolicy()
         self._jitter = jitter
-        self._wire = Wire(config, clock)
+        self._wire = Wire(config, clock, monotonic)
         self._sleep = sleep
         self._http = httpx.Client(transport=transport, verify=transport is None and ssl_context(config))
 
@@ -68,8 +69,8 @@ class SoraClient:
         return self._run(flows.call(request, self._policy, self._jitter))
 
     def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
-        """Look at a job until it is a video; see `flows.wait`."""
-        return self._run(flows.wait(state, on_change, self._jitter))
+        """Look at a job until it is a video; see `wait_flow.wait`."""
+        return self._run(wait_flow.wait(state, on_change, self._jitter))
 
     @property
     def clock_offset_seconds(self) -> float:
@@ -133,8 +134,7 @@ class SoraClient:
         try:
             match step:
                 case Send():
-                    response = self._http.send(self._wire.request(step))
-                    return self._wire.reply(response, response.content)
+                    return self._send(step)
                 case Open():
                     body.close()  # a server may have room for one connection only
                     body.open(self._http.send(self._wire.request(step), stream=True))
@@ -149,7 +149,15 @@ class SoraClient:
                     self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
-        return Reply(self._wire.clock())
+        return self._wire.now()
+
+    def _send(self, step: Send) -> Reply:
+        ends_at = self._wire.monotonic() + self._wire.limit(step)
+        response = self._http.send(self._wire.request(step), stream=True)
+        try:
+            return self._wire.reply(response, whole.read(response, ends_at, self._wire.monotonic))
+        finally:
+            response.close()
 
 
 class AsyncSoraClient:
@@ -169,12 +177,13 @@ class AsyncSoraClient:
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         jitter: Jitter = random.random,
     ) -> None:
         self.config = config
         self._policy = policy or RetryPolicy()
         self._jitter = jitter
-        self._wire = Wire(config, clock)
+        self._wire = Wire(config, clock, monotonic)
         self._sleep = sleep
         self._http = httpx.AsyncClient(transport=transport, verify=verify)
 
@@ -198,8 +207,8 @@ class AsyncSoraClient:
         return await self._run(flows.exchange(request))
 
     async def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
-        """Look at a job until it is a video; see `flows.wait`."""
-        return await self._run(flows.wait(state, on_change, self._jitter))
+        """Look at a job until it is a video; see `wait_flow.wait`."""
+        return await self._run(wait_flow.wait(state, on_change, self._jitter))
 
     async def list_videos(self, first: ListVideos | None = None) -> AsyncIterator[Video]:
         """The list's videos, page by page, in the server's order; always ends."""
@@ -255,8 +264,8 @@ class AsyncSoraClient:
         try:
             match step:
                 case Send():
-                    response = await self._http.send(self._wire.request(step))
-                    return self._wire.reply(response, response.content)
+                    async with whole.within(self._wire.limit(step)):
+                        return await self._send(step)
                 case Open():
                     await body.close()
                     await body.open(await self._http.send(self._wire.request(step), stream=True))
@@ -272,7 +281,14 @@ class AsyncSoraClient:
                     await self._sleep(step.seconds)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
-        return Reply(self._wire.clock())
+        return self._wire.now()
+
+    async def _send(self, step: Send) -> Reply:
+        response = await self._http.send(self._wire.request(step), stream=True)
+        try:
+            return self._wire.reply(response, await whole.read_async(response))
+        finally:
+            await response.aclose()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class SoraConfig:
     :param query: query parameters sent with every request, for example ``api-version``
     :param timeout_seconds: for reading and writing: the longest silence, not the length of a whole download
     :param connect_timeout_seconds: for making the connection
+    :param total_timeout_seconds: for one exchange of JSON from its first byte to its last; not for a video's content
     :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
     :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
     :param allow_private_urls: fetch URLs that lead to local or private addresses
@@ -47,6 +48,7 @@ class SoraConfig:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 60.0
     connect_timeout_seconds: float = 10.0
+    total_timeout_seconds: float = 300.0
     verify: bool | str = True
     encoding: Encoding = "auto"
     seconds_as: SecondsAs = "text"
@@ -70,7 +72,7 @@ class SoraConfig:
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")
         if self.requests_per_minute is not None and self.requests_per_minute <= 0:
             raise SoraConfigError(f"requests_per_minute is {self.requests_per_minute!r}; it has to be more than 0")
-        for name in ("timeout_seconds", "connect_timeout_seconds"):
+        for name in ("timeout_seconds", "connect_timeout_seconds", "total_timeout_seconds"):
             if getattr(self, name) <= 0:
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds")
 

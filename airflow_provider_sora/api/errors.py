@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from airflow_provider_sora.api.models import Video, VideoStatus, parse_json, shorten
+from airflow_provider_sora.api import pauses
+from airflow_provider_sora.api.models import Video, VideoError, VideoStatus, parse_json, shorten
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.api.steps import Reply
 from airflow_provider_sora.exceptions import (
@@ -50,18 +52,31 @@ _NOT_SENT = (
 )
 
 # What frameworks and gateways say of a path that is not there.
-_NO_ROUTE = frozenset({"", "not found", "404 not found", "404 page not found", "resource not found"})
+_NO_ROUTE = frozenset(
+    {"", "not found", "404 not found", "404 page not found", "resource not found", "default backend - 404"}
+)
 
-# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes.
+# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes. LiteLLM's are
+# the names of its exceptions (`BadRequestError`, `ContentPolicyViolationError`).
 _REFUSED = (
     "moderation",
     "content_policy",
+    "contentpolicy",
     "content_filter",
     "safety",
     "sentinel_block",
     "invalid",
     "unsupported_value",
+    "badrequest",
+    "bad_request",
+    "unprocessable",
 )
+
+# The 4xx that blame the moment and not the request: timeout, conflict, locked, too early, too many requests.
+_PASSING = frozenset({408, 409, 423, 425, 429})
+
+# How an HTTP status is told in words: "HTTP 400", "status code: 422", "Error code: 400 - {…}" (the official client's).
+_TOLD_STATUS = re.compile(r"\b(?:http|status|error)[ _]?(?:code|status)?[ :=]{1,2}(4\d\d)\b", re.IGNORECASE)
 
 
 def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
@@ -83,7 +98,19 @@ def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
         server = reply.url.partition("/videos")[0]
         detail = f"{detail or 'no words'}. {server} does not offer this call: {request.instead or 'use another server'}"
     wait = retry_after_seconds(reply.headers, reply.at)
-    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait)
+    own = is_api_error(reply.body)
+    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait, from_api=own)
+
+
+def is_api_error(body: bytes) -> bool:
+    """Whether an error's body is worded as the API's servers do: ``error``, ``detail`` (FastAPI), or vLLM's own object.
+
+    Gateways answer text, a page, nothing, or JSON of another form (Kong, AWS: ``message``; APISIX: ``error_msg``).
+    """
+    payload = parse_json(body)
+    if not isinstance(payload, dict):
+        return False
+    return bool(payload.get("error") or payload.get("detail")) or payload.get("object") == "error"
 
 
 def is_no_route(detail: str) -> bool:
@@ -115,22 +142,28 @@ def _field_error(item: Any) -> str:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
-    """How long the server asks to wait: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date."""
+    """How long the server asks to wait, a day at most: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date.
+
+    :param now: unix seconds; the answer's own ``Date`` is used where it has one, as the server's clock may be another
+    """
     milliseconds = headers.get("retry-after-ms", "")
     if _is_number(milliseconds):
-        return float(milliseconds) / 1000
+        return pauses.retry_pause(float(milliseconds) / 1000)
     value = headers.get("retry-after", "")
     if _is_number(value):
-        return float(value)
+        return pauses.retry_pause(float(value))
     date = date_seconds(value)
-    return None if date is None else max(0.0, date - now)
+    if date is None:
+        return None
+    answered_at = date_seconds(headers.get("date", ""))
+    return pauses.retry_pause(date - (now if answered_at is None else answered_at))
 
 
 def date_seconds(value: str) -> float | None:
     """An HTTP date as unix seconds."""
     try:
         return parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -142,6 +175,24 @@ def failed_video_error(video: Video) -> SoraVideoFailedError:
     """The error for a job that ended without a video."""
     code = video.error.code if video.error else video.status.value
     message = video.error.message if video.error else ""
-    refused = any(word in code.lower() for word in _REFUSED) and video.status is VideoStatus.FAILED
+    refused = video.error is not None and video.status is VideoStatus.FAILED and _is_refusal(video.error)
     error_type = SoraVideoRefusedError if refused else SoraVideoFailedError
     return error_type(video.id, code, message, status=video.status.value)
+
+
+def _is_refusal(error: VideoError) -> bool:
+    """Whether a job failed because of what was asked for.
+
+    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM hands it on as text.
+    """
+    if any(word in error.code.lower() for word in _REFUSED):
+        return True
+    inner_code, _ = read_error(error.message.encode()) if error.message.startswith("{") else (None, "")
+    told = _TOLD_STATUS.search(error.message)
+    statuses = (error.http_status, error.code, inner_code, told and told[1])
+    return any(_blames_the_request(status) for status in statuses)
+
+
+def _blames_the_request(status: int | str | None) -> bool:
+    text = str(status)
+    return bool(re.fullmatch(r"4\d\d", text)) and int(text) not in _PASSING

@@ -11,10 +11,10 @@ from typing import TypeAlias, TypeVar
 import httpx
 
 from airflow_provider_sora.api import decisions
-from airflow_provider_sora.api.decisions import RetryPolicy, Wait
+from airflow_provider_sora.api.decisions import RetryPolicy
 from airflow_provider_sora.api.errors import connection_error, status_error
 from airflow_provider_sora.api.models import Video, VideoPage
-from airflow_provider_sora.api.requests import ListVideos, Request, RetrieveVideo
+from airflow_provider_sora.api.requests import ListVideos, Request
 from airflow_provider_sora.api.steps import Flow, Reply, Send, Sleep
 from airflow_provider_sora.exceptions import SoraError
 
@@ -23,18 +23,19 @@ OnChange: TypeAlias = Callable[[Video], None]
 Jitter: TypeAlias = Callable[[], float]
 
 
-def exchange(request: Request[AnswerT]) -> Flow[tuple[AnswerT, Reply]]:
+def exchange(request: Request[AnswerT], limit_seconds: float | None = None) -> Flow[tuple[AnswerT, Reply]]:
     """Send a request once and read its answer.
 
+    :param limit_seconds: how long that may take altogether; None: what the connection allows
     :raises SoraError: whatever became of it, in a class of its own
     """
     try:
-        reply = yield Send(request)
+        reply = yield Send(request, limit_seconds)
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=request.paid) from error
     if reply.status_code < 300:
         return request.read(reply.body), reply
-    hidden = request.read_refusal(reply.body)
+    hidden = request.read_refusal(reply.body, reply.status_code)
     if hidden is not None:
         return hidden, reply
     raise status_error(request, reply)
@@ -54,42 +55,6 @@ def call(request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter) -> Flow
         else:
             return answer
         yield Sleep(pause)
-
-
-def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
-    """Look at a job until it is a video.
-
-    :param on_change: told each time the status differs from the look before, and at each quarter of the progress
-    :raises SoraVideoFailedError: the job ended without a video
-    :raises SoraWaitError: waiting ended first
-    """
-    request = RetrieveVideo(video_id=state.video_id)
-    reply = yield Sleep(0)
-    reply = yield Sleep(decisions.first_look(state, reply.at, jitter=jitter()))
-    while True:
-        try:
-            video, reply = yield from exchange(request)
-        except SoraError as error:
-            reply = yield Sleep(0)  # a failed look may have taken until its own timeout: ask for the time
-            verdict = decisions.after_failure(state, error, reply.at, jitter=jitter())
-        else:
-            if worth_telling(state, video):
-                on_change(video)
-            verdict = decisions.after_look(state, video, reply.at, hint_seconds=reply.hint_seconds, jitter=jitter())
-        if isinstance(verdict, decisions.Done):
-            return verdict.video
-        if isinstance(verdict, decisions.GiveUp):
-            raise verdict.error
-        state = verdict.wait
-        reply = yield Sleep(verdict.seconds)
-
-
-def worth_telling(wait: Wait, video: Video) -> bool:
-    """Whether a sight shows another status than the one before, or another quarter of the progress."""
-    if wait.last_status != video.status.value:
-        return True
-    before = wait.last.progress if wait.last else None
-    return (before is None) != (video.progress is None) or (before or 0) // 25 != (video.progress or 0) // 25
 
 
 class Pages:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from airflow_provider_sora.api.client import AsyncSoraClient
+from airflow_provider_sora.api.poll_failures import is_throttled
 from airflow_provider_sora.api.ratelimit import RateLimit
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.api.steps import Reply
@@ -16,8 +17,6 @@ from airflow_provider_sora.exceptions import (
     SoraAuthError,
     SoraConnectionError,
     SoraError,
-    SoraRateLimitError,
-    SoraServerError,
     SoraStatusError,
 )
 
@@ -55,16 +54,10 @@ def report(tell: Callable[[ToldT], None], what: ToldT) -> None:
         log.exception("The observer of a poller broke")
 
 
-def came_too_soon(error: Exception) -> bool:
-    """Whether a server wants fewer requests."""
-    if isinstance(error, SoraServerError):
-        return error.status_code == 503 and error.retry_after_seconds is not None
-    return isinstance(error, SoraRateLimitError)
-
-
 class Line:
     """Sends when the limits allow it, and with a new key once the connection has one.
 
+    :param clock: a monotonic one
     :param on_renewed: told when the connection has changed
     """
 
@@ -113,7 +106,7 @@ class Line:
             answer = await _exchange(client, request, timeout_seconds)
         except SoraError as error:
             report(self._observer.failed, error)
-            if came_too_soon(error):
+            if is_throttled(error):
                 asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
                 self.limit.refused(self._clock(), asked)
             if isinstance(error, SoraAuthError) and await self._renew(client):

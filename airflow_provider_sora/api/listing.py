@@ -6,6 +6,7 @@ from math import ceil
 
 FORGET_SECONDS = 600.0
 PAGE_LENGTH = 100  # the most that the API hands out
+MAX_PAGES = 200  # of one reading, whatever a server says of more
 CHECK_SECONDS = 30.0  # between two looks at one job by itself, to find out whether the list tells the truth
 STALE_SECONDS = 10.0  # how long the list may show a job as running that has ended
 THROTTLED_SECONDS = 60.0
@@ -41,7 +42,7 @@ class ListUse:
 
     def most_pages(self, depth: int) -> int:
         """After how many pages reading has to end, whatever the server says of more."""
-        return 2 * self.pages(depth) + _SLACK_PAGES
+        return min(MAX_PAGES, 2 * self.pages(depth) + _SLACK_PAGES)
 
     def saw_page(self, length: int, *, has_more: bool) -> None:
         """Take how long a page was: a server may hand out fewer than asked for, always or now and then."""

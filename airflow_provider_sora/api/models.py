@@ -82,12 +82,16 @@ UnixSeconds = Annotated[int | None, BeforeValidator(_unix_seconds)]
 
 
 class VideoError(BaseModel):
-    """Why a job failed."""
+    """Why a job failed.
+
+    :param http_status: the status of the error answer that held the failed job, where it came in one
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     code: str = "unknown"
     message: str = ""
+    http_status: int | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -151,10 +155,10 @@ class Character(BaseModel):
 
 
 def parse_json(body: bytes) -> Any:
-    """The JSON value of a body, or None where it is not JSON."""
+    """The JSON value of a body, or None where it is not JSON, or nested deeper than anybody means it."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -172,11 +176,19 @@ def read_model(model: type[ModelT], call: str, body: bytes) -> ModelT:
         ) from None
 
 
-def find_failed_video(body: bytes) -> Video | None:
+def find_failed_video(body: bytes, http_status: int | None = None) -> Video | None:
     """The failed job in the body of an error answer.
 
     vLLM-Omni answers 500 or 400 with the whole Video; LiteLLM puts that JSON, as text, into ``error.message``.
     """
+    video = _find_failed_video(body)
+    if video is None or http_status is None:
+        return video
+    error = (video.error or VideoError()).model_copy(update={"http_status": http_status})
+    return video.model_copy(update={"error": error})
+
+
+def _find_failed_video(body: bytes) -> Video | None:
     for candidate in _json_objects(parse_json(body)):
         if "id" in candidate and "status" in candidate and not read_status(candidate["status"]).is_running:
             try:

@@ -9,29 +9,38 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from typing import Any
 
 from airflow_provider_sora.api import decisions, flows
-from airflow_provider_sora.api.decisions import Done, GiveUp, Verdict, Wait
+from airflow_provider_sora.api.decisions import AskList, Done, GiveUp, Presence, Verdict, Wait
 from airflow_provider_sora.api.flows import Jitter, OnChange
-from airflow_provider_sora.api.line import Line, Observer, OpenClient, came_too_soon, report
+from airflow_provider_sora.api.gone_check import GoneCheck
+from airflow_provider_sora.api.ids import canonical_id
+from airflow_provider_sora.api.line import Line, Observer, OpenClient, report
 from airflow_provider_sora.api.listing import FORGET_SECONDS, PAGE_LENGTH, ListUse
-from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.models import Video, VideoPage, VideoStatus
 from airflow_provider_sora.api.pacing import Durations, Kind, kind_of
+from airflow_provider_sora.api.pauses import MIN_POLL_SECONDS
+from airflow_provider_sora.api.poll_failures import is_throttled
 from airflow_provider_sora.api.requests import ListVideos, RetrieveVideo
 from airflow_provider_sora.api.steps import Reply
+from airflow_provider_sora.api.wait_flow import worth_telling
 from airflow_provider_sora.api.waiting import Waiting
-from airflow_provider_sora.exceptions import SoraError
+from airflow_provider_sora.exceptions import SoraAnswerError, SoraError
 
 MAX_AT_ONCE = 16  # requests for single jobs on their way together
 PAGE_TIMEOUT_SECONDS = 20.0
+POLL_TIMEOUT_SECONDS = 30.0  # for one job: sixteen answers that drip must not stop all others for long
 TOGETHER_SECONDS = 1.0  # looks that are due within this time are made together
 LAST_LOOK_SECONDS = 30.0  # how long past its deadline a wait may last, for its last look to be answered
 _IDLE_SECONDS = 60.0
+_MAX_KINDS = 256
 
 
 class Poller:
@@ -40,6 +49,7 @@ class Poller:
     :param open_client: reads the connection and makes a client; asked again when the server refuses the key
     :param observer: told what happens
     :param on_end: told when no wait is left or none can be served any more; a wait that comes later begins anew
+    :param wall_clock: unix seconds, asked when a wait begins, for its deadline; all else follows the loop's own clock
     """
 
     def __init__(
@@ -48,15 +58,16 @@ class Poller:
         observer: Observer,
         on_end: Callable[[], None],
         *,
-        clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = time.time,
         jitter: Jitter = random.random,
     ) -> None:
         self._open_client = open_client
         self._observer = observer
         self._on_end = on_end
-        self._clock = clock
+        self._wall_clock = wall_clock
+        self._clock = asyncio.get_running_loop().time
         self._jitter = jitter
-        self._waits: dict[str, list[Waiting]] = {}
+        self._waits: dict[str, list[Waiting]] = {}  # by the job, as `canonical_id` names it
         self._count = 0
         self._due: list[tuple[float, int, Waiting]] = []
         self._order = 0
@@ -64,8 +75,9 @@ class Poller:
         self._list = ListUse()
         self._durations = Durations()
         self._kinds: dict[Kind, Kind] = {}  # one of each for all waits
-        self._asked: deque[str] = deque()  # ids
+        self._asked: deque[str] = deque()  # jobs
         self._askers: set[asyncio.Task[None]] = set()
+        self._gone = GoneCheck(self._read_page, self._searched)
         self._line = self._new_line()
         self._task: asyncio.Task[None] | None = None
 
@@ -76,9 +88,10 @@ class Poller:
         :raises SoraVideoFailedError: the job ended without a video
         :raises SoraWaitError: waiting ended first
         """
-        waiting = Waiting(wait)
+        epoch = self._wall_clock() - self._clock()
+        waiting = Waiting(decisions.on_monotonic_clock(wait, epoch), epoch)
         # Whatever a look hangs on: a wait ends.
-        left = max(0.0, wait.deadline - self._clock()) + LAST_LOOK_SECONDS
+        left = max(0.0, waiting.wait.deadline - self._clock()) + LAST_LOOK_SECONDS
         overdue = asyncio.get_running_loop().call_later(left, self._time_out, waiting)
         self._add(waiting)
         try:
@@ -91,7 +104,9 @@ class Poller:
             self._remove(waiting)
 
     def _add(self, waiting: Waiting) -> None:
-        self._waits.setdefault(waiting.wait.video_id, []).append(waiting)
+        same = self._waits.setdefault(waiting.job, [])
+        waiting.checked_at = max((other.checked_at for other in same), default=waiting.checked_at)
+        same.append(waiting)
         self._count += 1
         now = self._clock()
         history = self._durations.of(None)
@@ -101,10 +116,11 @@ class Poller:
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
     def _remove(self, waiting: Waiting) -> None:
-        same = self._waits[waiting.wait.video_id]
+        same = self._waits[waiting.job]
         same.remove(waiting)
         if not same:
-            del self._waits[waiting.wait.video_id]
+            del self._waits[waiting.job]
+        self._gone.discard(waiting)
         waiting.left = True
         self._count -= 1
         if not self._count:
@@ -181,7 +197,7 @@ class Poller:
 
     async def _read_list(self, due: list[Waiting], depth: int) -> None:
         """Read the list until all that is due was met; what is still to be asked for stays `asked`."""
-        missing = {waiting.wait.video_id for waiting in due}
+        missing = {waiting.job for waiting in due}
         wanted = len(missing)
         try:
             seen = await self._read_pages(missing, self._list.most_pages(depth))
@@ -191,7 +207,7 @@ class Poller:
             if not self._line.is_blocked:
                 self._list.ended(wanted=wanted, met=seen, now=self._clock())
                 for waiting in due:
-                    if waiting.wait.video_id in missing:
+                    if waiting.job in missing:
                         waiting.unlisted_until = self._clock() + FORGET_SECONDS
             self._check_one(due)
 
@@ -204,15 +220,16 @@ class Poller:
             page, reply = await self._line.send("list", pages.next, PAGE_TIMEOUT_SECONDS)
             self._list.saw_page(len(page.data), has_more=page.has_more)
             for video in pages.take(page):
-                missing.discard(video.id)
-                seen += video.id in self._waits
-                self._saw(video, reply, place)
+                job = canonical_id(video.id)
+                missing.discard(job)
+                seen += job in self._waits
+                self._saw(job, video, reply, place)
                 place += 1
             missing.intersection_update(self._waits)
         return seen
 
     def _list_failed(self, error: Exception) -> None:
-        if came_too_soon(error):
+        if is_throttled(error):
             self._list.throttled(self._line.limit.blocked_until)
         else:
             self._list.failed(self._clock())
@@ -223,88 +240,124 @@ class Poller:
         if running and self._list.wants_check(self._clock()):
             running[int(self._jitter() * len(running))].asked = True
 
-    def _saw(self, video: Video, reply: Reply, place: int) -> None:
+    def _saw(self, job: str, video: Video, reply: Reply, place: int) -> None:
         """Use what a page shows of a job, due or not."""
-        if video.status.is_running and self._list.is_stale(video.id, reply.at):
+        now = self._clock()
+        if video.status.is_running and self._list.is_stale(job, now):
             raise _StaleListError
-        for waiting in self._waits.get(video.id, ()):
+        for waiting in self._waits.get(job, ()):
             waiting.depth, waiting.unlisted_until = place, 0.0
-            if _can_be_believed(video, waiting.wait, reply.at):
+            if _can_be_believed(video, waiting.wait, now):
                 self._use(waiting, video, reply)
             elif not waiting.asked:
-                self._schedule(waiting, reply.at)
+                self._schedule(waiting, now)
 
     def _ask(self, due: list[Waiting]) -> None:
         """Ask for jobs one by one, a few at once; for each once, however many wait for it."""
-        self._asked.extend(dict.fromkeys(waiting.wait.video_id for waiting in due))
+        self._asked.extend(dict.fromkeys(waiting.job for waiting in due))
         for _ in range(min(len(self._asked), MAX_AT_ONCE - len(self._askers))):
-            self._askers.add(asyncio.get_running_loop().create_task(self._ask_all()))
+            self._start(self._ask_all())
 
-    async def _ask_all(self) -> None:
-        while self._asked:
-            video_id = self._asked.popleft()
-            try:
-                await self._ask_for(video_id)
-            except Exception as error:  # noqa: BLE001 - one job that breaks the reader is no reason to let go of others
-                for waiting in self._asking(video_id):
-                    waiting.end(error=error)
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._askers.add(asyncio.get_running_loop().create_task(work))
+
+    def _has_ended(self) -> None:
         # At once: until a task's callbacks are called, it would keep others from being made.
         self._askers.discard(asyncio.current_task())
 
-    def _asking(self, video_id: str) -> list[Waiting]:
-        """Who is to be told what the job is asked for."""
-        return [waiting for waiting in self._waits.get(video_id, ()) if waiting.asked]
+    async def _ask_all(self) -> None:
+        while self._asked:
+            await self._ask_for(self._asked.popleft())
+        self._has_ended()
 
-    async def _ask_for(self, video_id: str) -> None:
-        if not self._asking(video_id):
+    def _asking(self, job: str) -> list[Waiting]:
+        """Who is to be told what the job is asked for."""
+        return [waiting for waiting in self._waits.get(job, ()) if waiting.asked]
+
+    async def _ask_for(self, job: str) -> None:
+        asking = self._asking(job)
+        if not asking or self._put_off_after_a_check(asking):
             return
         if self._line.is_blocked:
-            self._put_off(video_id)
+            self._put_off(job)
             return
         try:
-            video, reply = await self._line.send("retrieve", RetrieveVideo(video_id=video_id))
-        except SoraError as error:
-            if came_too_soon(error):
-                self._put_off(video_id)
-                return
-            for waiting in self._asking(video_id):
-                jitter = self._jitter()
-                self._follow(waiting, decisions.after_failure(waiting.wait, error, self._clock(), jitter=jitter))
+            request = RetrieveVideo(video_id=asking[0].wait.video_id)
+            video, reply = await self._line.send("retrieve", request, POLL_TIMEOUT_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever breaks the reader says nothing of the job
+            self._checked(job)
+            self._failed(job, error)
             return
+        self._checked(job)
         if not video.status.is_running:
-            self._list.knows_ended(video.id, reply.at)
-        for waiting in self._waits.get(video_id, ()):
+            self._list.knows_ended(job, self._clock())
+        for waiting in self._waits.get(job, ()):
             self._use(waiting, video, reply)
 
-    def _put_off(self, video_id: str) -> None:
+    def _put_off_after_a_check(self, asking: list[Waiting]) -> bool:
+        """Whether the job was asked for a moment ago, for another wait or because the list called for it."""
+        now = self._clock()
+        pause = max(waiting.checked_at for waiting in asking) + MIN_POLL_SECONDS - now
+        if pause <= 0 or any(waiting.wait.deadline - now < MIN_POLL_SECONDS for waiting in asking):
+            return False
+        for waiting in asking:
+            if waiting.wait.poll_interval_seconds < MIN_POLL_SECONDS:
+                return False
+        for waiting in asking:
+            self._schedule(waiting, now + pause)
+        return True
+
+    def _checked(self, job: str) -> None:
+        for waiting in self._waits.get(job, ()):
+            waiting.checked_at = self._clock()
+
+    def _failed(self, job: str, error: Exception) -> None:
+        if is_throttled(error):
+            self._put_off(job)
+            return
+        if not isinstance(error, SoraError):
+            error = SoraAnswerError(f"reading the answer broke: {type(error).__name__}: {error}")
+        for waiting in self._asking(job):
+            self._follow(waiting, decisions.after_failure(waiting.wait, error, self._clock(), jitter=self._jitter()))
+
+    def _put_off(self, job: str) -> None:
         """Wait until the server takes requests again, all of them together: no failure of this job."""
         now = self._clock()
         pause = self._line.limit.blocked_until - now + self._jitter() * TOGETHER_SECONDS
-        for waiting in self._asking(video_id):
+        for waiting in self._asking(job):
             self._follow(waiting, decisions.postponed(waiting.wait, pause, now))
 
     def _use(self, waiting: Waiting, video: Video, reply: Reply) -> None:
         if waiting.ended:
             return
+        self._gone.discard(waiting)
+        if video.id != waiting.wait.video_id:
+            video = video.model_copy(update={"id": waiting.wait.video_id})
         if waiting.kind is None:
-            kind = kind_of(video)
-            waiting.kind = self._kinds.setdefault(kind, kind)
+            waiting.kind = self._kind(video)
         before = waiting.wait
         history = self._durations.of(waiting.kind)
         verdict = decisions.after_look(
             before,
             video,
-            reply.at,
+            self._clock(),
             hint_seconds=reply.hint_seconds,
             history=history,
-            least_seconds=self._list.least_pause(self._count, reply.at),
+            least_seconds=self._list.least_pause(self._count, self._clock()),
             jitter=self._jitter(),
+            epoch=waiting.epoch,
         )
         if isinstance(verdict, Done):
-            self._detected(video, reply.at, running_before=before.last is not None)
-        if flows.worth_telling(before, video):
+            self._detected(waiting, video, running_before=before.last is not None)
+        if worth_telling(before, video):
             waiting.tell(video)
         self._follow(waiting, verdict)
+
+    def _kind(self, video: Video) -> Kind:
+        if len(self._kinds) >= _MAX_KINDS:  # they are kept only so that many waits share one of each
+            self._kinds.clear()
+        kind = kind_of(video)
+        return self._kinds.setdefault(kind, kind)
 
     def _follow(self, waiting: Waiting, verdict: Verdict) -> None:
         waiting.asked = False
@@ -312,14 +365,38 @@ class Poller:
             waiting.end(verdict.video)
         elif isinstance(verdict, GiveUp):
             waiting.end(error=verdict.error)
+        elif isinstance(verdict, AskList):
+            self._ask_list(waiting, verdict)
         else:
             waiting.wait = verdict.wait
             self._schedule(waiting, self._clock() + verdict.seconds)
 
-    def _detected(self, video: Video, now: float, *, running_before: bool) -> None:
+    def _ask_list(self, waiting: Waiting, asked: AskList) -> None:
+        waiting.wait, waiting.due = asked.wait, math.inf  # until the list has answered
+        self._gone.add(waiting, asked)
+        if not self._gone.is_running:
+            self._gone.is_running = True
+            self._start(self._run_gone_check())
+
+    async def _run_gone_check(self) -> None:
+        await self._gone.run()
+        self._has_ended()
+
+    async def _read_page(self, request: ListVideos) -> VideoPage:
+        page, _ = await self._line.send("list", request, PAGE_TIMEOUT_SECONDS)
+        return page
+
+    def _searched(self, waiting: Waiting, asked: AskList, found: Video | Presence) -> None:
+        self._follow(
+            waiting,
+            decisions.after_search(asked, found, self._clock(), jitter=self._jitter(), epoch=waiting.epoch),
+        )
+
+    def _detected(self, waiting: Waiting, video: Video, *, running_before: bool) -> None:
         if video.completed_at is None:
             return
         if running_before:  # otherwise it may have ended long before anybody waited
+            now = self._clock() + waiting.epoch
             delay = now + self._line.clock_offset_seconds - video.completed_at
             report(self._observer.detected, max(0.0, delay))
         if video.created_at is not None and video.completed_at > video.created_at:

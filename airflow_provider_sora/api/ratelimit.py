@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_provider_sora.api import pauses
+
 MAX_BLOCK_SECONDS = 300.0
 _FIRST_BLOCK_SECONDS = 1.0
 
@@ -36,7 +38,7 @@ class RateLimit:
         """Take that the server refused a request for coming too soon, and asked for a pause or left that to us."""
         if not self.blocks(now):  # refusals of requests that were on their way together count once
             self._block = min(MAX_BLOCK_SECONDS, max(_FIRST_BLOCK_SECONDS, 2 * self._block))
-        pause = self._block if retry_after is None else max(_FIRST_BLOCK_SECONDS, retry_after)
+        pause = self._block if retry_after is None else pauses.poll_pause(retry_after)
         self.blocked_until = max(self.blocked_until, now + pause)
 
     def answered(self) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.api.models import (
     Character,
     Video,
@@ -21,7 +22,9 @@ from airflow_provider_sora.api.models import (
     parse_json,
     read_model,
     read_status,
+    shorten,
 )
+from airflow_provider_sora.exceptions import SoraAnswerError
 
 AnswerT = TypeVar("AnswerT")
 Variant = Literal["video", "thumbnail", "spritesheet"]
@@ -80,8 +83,8 @@ class Request(BaseModel, Generic[AnswerT]):
         """
         raise NotImplementedError
 
-    def read_refusal(self, body: bytes) -> AnswerT | None:  # noqa: ARG002 - for those that can
-        """The answer hidden in an error's body, where the body matters more than the status."""
+    def read_refusal(self, body: bytes, status_code: int) -> AnswerT | None:  # noqa: ARG002 - for those that can
+        """The answer hidden in the body of an error of this HTTP status, where the body matters more than that."""
         return None
 
     def __str__(self) -> str:
@@ -94,8 +97,8 @@ class _VideoRequest(Request[Video]):
     def read(self, body: bytes) -> Video:
         return read_model(Video, str(self), body)
 
-    def read_refusal(self, body: bytes) -> Video | None:
-        return find_failed_video(body)
+    def read_refusal(self, body: bytes, status_code: int) -> Video | None:
+        return find_failed_video(body, status_code)
 
 
 class _JobRequest(_VideoRequest):
@@ -204,16 +207,22 @@ class GetCharacter(Request[Character]):
 
 
 class RetrieveVideo(_VideoRequest):
-    """``GET /videos/{video_id}``. The video keeps the id it was asked for by: LiteLLM answers with another one."""
+    """``GET /videos/{video_id}``. The video keeps the id it was asked for by: LiteLLM encodes it in another way."""
 
     video_id: str = Field(min_length=1)
 
     def read(self, body: bytes) -> Video:
-        return super().read(body).model_copy(update={"id": self.video_id})
+        video = super().read(body)
+        if not self._is_asked_for(video):
+            raise SoraAnswerError(f"{self} answered another video: {shorten(video.id.encode())}")
+        return video.model_copy(update={"id": self.video_id})
 
-    def read_refusal(self, body: bytes) -> Video | None:
-        video = super().read_refusal(body)
-        return video and video.model_copy(update={"id": self.video_id})
+    def read_refusal(self, body: bytes, status_code: int) -> Video | None:
+        video = super().read_refusal(body, status_code)
+        return video.model_copy(update={"id": self.video_id}) if video and self._is_asked_for(video) else None
+
+    def _is_asked_for(self, video: Video) -> bool:
+        return canonical_id(video.id) == canonical_id(self.video_id)
 
     def path(self) -> str:
         return _video_path(self.video_id)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from airflow_provider_sora.api import pauses
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.exceptions import SoraError
 
@@ -19,9 +20,13 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Send:
-    """Send this request to the server and read the whole answer."""
+    """Send this request to the server and read the whole answer.
+
+    :param limit_seconds: how long that may take altogether; None: what the connection allows
+    """
 
     request: Request[Any]
+    limit_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,25 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, and when (unix seconds). After `Sleep` and `Emit` only the time is of use."""
+    """What came back, and when. After `Sleep` and `Emit` only the time is of use.
+
+    :param at: unix seconds, for what is compared with a server's times
+    :param monotonic: seconds on a clock that nobody sets, for everything that is waited for
+    """
 
     at: float
     status_code: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     url: str = ""
+    monotonic: float = 0.0
 
     @property
     def hint_seconds(self) -> float | None:
-        """When the server suggests to look again; the official client reads the same header."""
+        """When the server suggests to poll again, within bounds; the official client reads the same header."""
         value = self.headers.get("openai-poll-after-ms", "")
-        return float(value) / 1000 if value.isdigit() and value.isascii() else None
+        is_set = value.isdigit() and value.isascii() and value.strip("0")
+        return pauses.poll_pause(float(value) / 1000) if is_set else None
 
 
 Step: TypeAlias = Send | Open | OpenUrl | Read | Emit | Sleep

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.flows import OnChange
+from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.pacing import Kind
 
@@ -16,9 +18,12 @@ class Waiting:
     __slots__ = (
         "asked",
         "change",
+        "checked_at",
         "depth",
         "due",
+        "epoch",
         "error",
+        "job",
         "kind",
         "left",
         "news",
@@ -27,8 +32,11 @@ class Waiting:
         "wait",
     )
 
-    def __init__(self, wait: Wait) -> None:
+    def __init__(self, wait: Wait, epoch: float = 0.0) -> None:
         self.wait = wait
+        self.epoch = epoch  # unix seconds when the clock was at 0 that the wait follows
+        self.job = canonical_id(wait.video_id)  # what the list may show by another id
+        self.checked_at = -math.inf  # when the job itself was last asked for
         self.news: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done: there is something to hear
         self.change: Video | None = None
         self.video: Video | None = None

@@ -32,9 +32,10 @@ def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
 class Wire:
     """From steps to HTTP and back, as far as nobody has to wait for it."""
 
-    def __init__(self, config: SoraConfig, clock: Callable[[], float]) -> None:
+    def __init__(self, config: SoraConfig, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.config = config
         self.clock = clock
+        self.monotonic = monotonic
         self.clock_offset_seconds = 0.0
 
     def request(self, step: Send | Open) -> httpx.Request:
@@ -45,7 +46,7 @@ class Wire:
             params=httpx.QueryParams({**self.config.query, **request.query()}),
             headers=self.config.all_headers()
             | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
-            extensions=self._extensions(),
+            extensions=self._extensions(self.limit(step) if isinstance(step, Send) else None),
             **encode(request, self.config.encoding, self.config.seconds_as),
         )
 
@@ -66,11 +67,21 @@ class Wire:
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
         body = self._masked(response, body)
-        return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
+        url = url or str(response.request.url)
+        return Reply(self.clock(), response.status_code, response.headers, body, url, self.monotonic())
+
+    def now(self) -> Reply:
+        """Just the time."""
+        return Reply(self.clock(), monotonic=self.monotonic())
+
+    def limit(self, step: Send) -> float:
+        """How many seconds the exchange may take altogether."""
+        allowed = self.config.total_timeout_seconds
+        return allowed if step.limit_seconds is None else min(allowed, step.limit_seconds)
 
     def chunk(self, response: httpx.Response, body: bytes) -> Reply:
         """The next bytes of an open body."""
-        return Reply(self.clock(), body=self._masked(response, body))
+        return Reply(self.clock(), body=self._masked(response, body), monotonic=self.monotonic())
 
     def _masked(self, response: httpx.Response, body: bytes) -> bytes:
         """A server's refusal may repeat the key that it refuses."""
@@ -79,8 +90,11 @@ class Wire:
                 body = body.replace(secret.encode(), b"***")
         return body
 
-    def _extensions(self) -> dict[str, Any]:
-        return {"timeout": self.config.timeout.as_dict()}
+    def _extensions(self, limit: float | None = None) -> dict[str, Any]:
+        timeouts = self.config.timeout.as_dict()
+        if limit is not None:  # no single silence has to last longer than the whole
+            timeouts = {name: min(limit, seconds or limit) for name, seconds in timeouts.items()}
+        return {"timeout": timeouts}
 
 
 def _host_header(url: str) -> str:

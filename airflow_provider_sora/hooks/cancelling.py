@@ -21,6 +21,7 @@ def in_a_hurry(config: SoraConfig) -> SoraConfig:
         config,
         timeout_seconds=min(config.timeout_seconds, _KILL_SECONDS),
         connect_timeout_seconds=min(config.connect_timeout_seconds, _KILL_SECONDS),
+        total_timeout_seconds=min(config.total_timeout_seconds, _KILL_SECONDS),
     )
 
 

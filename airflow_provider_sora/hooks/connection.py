@@ -40,6 +40,7 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
             query=_string_map(extra, "query"),
             timeout_seconds=_number(extra, "timeout", 60.0),
             connect_timeout_seconds=_number(extra, "connect_timeout", 10.0),
+            total_timeout_seconds=_number(extra, "total_timeout", 300.0),
             verify=_verify(extra.get("verify")),
             encoding=extra.get("encoding") or "auto",
             seconds_as=extra.get("seconds_as") or "text",

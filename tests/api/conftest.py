@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,12 @@ CONFIG = SoraConfig("http://server", api_key="secret-key-123")
 def job(status: str = "queued", video_id: str = "video_1", **fields: Any) -> dict[str, Any]:
     """A Video as a server answers it."""
     return {"id": video_id, "object": "video", "status": status, **fields}
+
+
+def litellm_id(upstream_id: str, model: str = "m") -> str:
+    """An id as LiteLLM makes them: the same job has others, which differ in the model."""
+    text = f"litellm:custom_llm_provider:hosted_vllm;model_id:{model};video_id:{upstream_id}"
+    return "video_" + base64.b64encode(text.encode()).decode()
 
 
 def answer(payload: Any = None, status: int = 200, **headers: str) -> httpx.Response:
@@ -120,6 +127,7 @@ class Client:
             transport=httpx.MockTransport(self.server.handle),
             sleep=self.server.sleep,
             clock=lambda: self.server.now,
+            monotonic=lambda: self.server.now,
             jitter=lambda: 0.0,
         )
 
@@ -130,6 +138,7 @@ class Client:
             transport=httpx.MockTransport(self.server.handle),
             sleep=self.server.asleep,
             clock=lambda: self.server.now,
+            monotonic=lambda: self.server.now,
             jitter=lambda: 0.0,
         )
 

@@ -134,7 +134,7 @@ class World:
         self.ends = 0
         self.random = random.Random(seed)  # noqa: S311 - no secret
         self.poller = Poller(
-            self.open_client, self.observer, self._ended, clock=self.clock, jitter=lambda: self.random.random()
+            self.open_client, self.observer, self._ended, wall_clock=self.clock, jitter=lambda: self.random.random()
         )
 
     async def __aenter__(self) -> Self:
@@ -147,7 +147,8 @@ class World:
     async def open_client(self) -> AsyncSoraClient:
         """Read the connection."""
         await asyncio.sleep(0.1)
-        self.clients.append(Client(self.config, transport=httpx.MockTransport(self.server.handle), clock=self.clock))
+        transport = httpx.MockTransport(self.server.handle)
+        self.clients.append(Client(self.config, transport=transport, clock=self.clock, monotonic=self.clock))
         return self.clients[-1]
 
     def _ended(self) -> None:

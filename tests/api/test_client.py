@@ -19,7 +19,7 @@ from airflow_provider_sora.api.requests import (
     RetrieveVideo,
     Upload,
 )
-from tests.api.conftest import CONFIG, Client, Server, answer, job
+from tests.api.conftest import CONFIG, Client, Server, answer, job, litellm_id
 from tests.media import mp4
 
 CREATE = CreateVideo(prompt="a cat")
@@ -90,8 +90,18 @@ def test_a_failed_job_in_an_error_is_an_answer(client: Client, server: Server) -
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_video_keeps_the_id_it_was_asked_for_by(client: Client, server: Server, status: int) -> None:
-    server.will(answer(job("failed", "another_id"), status))
-    assert client.send(RETRIEVE).id == "video_1"
+    as_answered, as_asked = (litellm_id("job-1", model) for model in ("", "alias"))
+    server.will(answer(job("failed", as_answered), status))
+    assert client.send(RetrieveVideo(video_id=as_asked)).id == as_asked
+
+
+@pytest.mark.parametrize(("status", "error"), [(200, exceptions.SoraAnswerError), (502, exceptions.SoraServerError)])
+def test_another_video_is_not_taken_for_the_one_that_was_asked_for(
+    client: Client, server: Server, status: int, error: type[Exception]
+) -> None:
+    server.will(*[answer(job("failed", "another_id"), status)] * 3)
+    with pytest.raises(error):
+        client.send(RETRIEVE)
 
 
 def test_a_secret_that_the_server_repeats_is_not_shown(client: Client, server: Server) -> None:

@@ -8,19 +8,27 @@ import pytest
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.decisions import (
     MAX_FAILURES,
+    AskList,
     Done,
     GiveUp,
     LookAgain,
+    Presence,
     RetryPolicy,
+    Verdict,
     Wait,
     after_failure,
     after_look,
+    after_search,
     first_look,
     postponed,
     retry_pause,
 )
+from airflow_provider_sora.api.errors import status_error
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.pacing import Sight
+from airflow_provider_sora.api.poll_failures import FailureKind
+from airflow_provider_sora.api.requests import RetrieveVideo
+from airflow_provider_sora.api.steps import Reply
 from tests.api.conftest import job
 
 POLICY = RetryPolicy(attempts=4, base_seconds=1, max_seconds=8)
@@ -165,7 +173,7 @@ def test_failed_looks_are_survived_with_growing_pauses_until_the_budget_is_used_
     assert pauses == [10, 20, 40, 60, 60, 60, 60, 60, 60]
     assert len(pauses) == MAX_FAILURES - 1
     assert isinstance(verdict, GiveUp)
-    assert "10 looks in a row failed, the last with: GET /x answered HTTP 500" in str(verdict.error)
+    assert "10 consecutive status checks failed, the last with: GET /x answered HTTP 500" in str(verdict.error)
     assert "video_1" in str(verdict.error)
     assert verdict.error.retryable
 
@@ -182,20 +190,119 @@ def test_a_failed_look_honours_retry_after() -> None:
     assert verdict.seconds == 33
 
 
-def test_a_refused_key_ends_the_wait_the_third_time() -> None:
-    state = replace(WAIT, last_status="queued", failures=1)
-    assert isinstance(after_failure(state, status(401, "SoraAuthError"), now=0), LookAgain)
-    verdict = after_failure(replace(state, failures=2), status(401, "SoraAuthError"), now=0)
+def failing(*errors: exceptions.SoraError, wait: Wait = WAIT) -> Verdict:
+    """What comes of status checks that fail so, one after the other."""
+    for error in errors[:-1]:
+        verdict = after_failure(wait, error, now=0)
+        assert isinstance(verdict, LookAgain)
+        wait = verdict.wait
+    return after_failure(wait, errors[-1], now=0)
+
+
+def gone_wrong(code: int, body: bytes = b"") -> exceptions.SoraStatusError:
+    """The error for such an answer to a status check."""
+    return status_error(RetrieveVideo(video_id="video_1"), Reply(0, code, {}, body))
+
+
+OWN_404 = gone_wrong(404, b'{"detail": "Video video_1 not found"}')
+ONCE = [
+    *(
+        gone_wrong(code)
+        for code in (301, 302, 304, 400, 401, 403, 405, 408, 409, 413, 418, 421, 422, 431, 451, 500, 501)
+    ),
+    *(
+        gone_wrong(404, body)
+        for body in (b"", b"default backend - 404", b"<html>nginx</html>", b'{"message": "no Route"}')
+    ),
+    gone_wrong(404, b'{"detail": "Not Found"}'),
+    gone_wrong(410),
+    exceptions.SoraAnswerError("unreadable"),
+    UNSENT,
+    AMBIGUOUS,
+]
+
+
+@pytest.mark.parametrize("error", ONCE, ids=str)
+def test_no_failure_ends_a_wait_before_it_has_come_ten_times_in_a_row(error: exceptions.SoraError) -> None:
+    assert isinstance(failing(*[error] * 9), LookAgain)
+    verdict = failing(*[error] * 10)
+    assert isinstance(verdict, GiveUp)
+    assert type(verdict.error) is exceptions.SoraWaitError
+    assert str(verdict.error).startswith("stopped waiting for video video_1 (last seen never), left running")
+    assert "10 consecutive status checks failed, the last with: " in str(verdict.error)
+
+
+def test_the_count_begins_anew_when_another_kind_of_failure_comes() -> None:
+    assert isinstance(failing(*[UNSENT] * 9, OWN_404), LookAgain)
+    assert isinstance(failing(*[UNSENT] * 9, *[OWN_404] * 2), LookAgain)
+    assert isinstance(failing(*[status(500)] * 9, *[OWN_404] * 2, *[status(500)] * 9), LookAgain)
+    assert isinstance(failing(status(500), status(502), *[status(503)] * 8), GiveUp)
+
+
+@pytest.mark.parametrize("error", [status(429, "SoraRateLimitError"), status(503, retry_after=7)])
+def test_a_server_that_wants_fewer_requests_is_no_failure(error: exceptions.SoraError) -> None:
+    verdict = failing(*[error] * 30)
+    assert isinstance(verdict, LookAgain)
+    assert (verdict.wait.failures, verdict.seconds) == (0, 10)
+
+
+def test_a_refused_key_is_not_helped_by_a_retry() -> None:
+    verdict = failing(*[status(401, "SoraAuthError")] * 10, wait=replace(WAIT, last_status="queued"))
     assert isinstance(verdict, GiveUp)
     assert isinstance(verdict.error, exceptions.SoraWaitError)
     assert not verdict.error.retryable
     assert "last seen queued" in str(verdict.error)
 
 
-def test_an_unknown_id_is_believed_the_third_time() -> None:
-    missing = status(404, "SoraNotFoundError")
-    assert isinstance(after_failure(replace(WAIT, failures=1), missing, now=0), LookAgain)
-    assert isinstance(after_failure(replace(WAIT, failures=2), missing, now=0), GiveUp)
+def test_a_connection_that_is_wrong_ends_the_wait_at_once() -> None:
+    verdict = failing(exceptions.SoraConfigError("no host"))
+    assert isinstance(verdict, GiveUp)
+    assert not verdict.error.retryable
+    assert str(verdict.error).endswith("left running on the server: no host")
+
+
+def test_the_list_is_asked_when_the_api_itself_does_not_know_the_job_for_the_third_time() -> None:
+    assert isinstance(failing(*[OWN_404] * 2), LookAgain)
+    asked = failing(*[OWN_404] * 3)
+    assert isinstance(asked, AskList)
+    gone = after_search(asked, Presence.ABSENT, now=0)
+    assert isinstance(gone, GiveUp)
+    assert isinstance(gone.error, exceptions.SoraVideoGoneError)
+    assert gone.error.retryable
+    assert str(gone.error) == (
+        "video video_1 gone on the server [not_found]: the server no longer has this job (last seen never), "
+        "so nothing is left running"
+    )
+
+
+def test_a_job_that_only_the_list_shows_is_waited_for() -> None:
+    asked = failing(*[OWN_404] * 3)
+    assert isinstance(asked, AskList)
+    verdict = after_search(asked, video("in_progress"), now=0)
+    assert isinstance(verdict, LookAgain)
+    assert (verdict.wait.failures, verdict.wait.failure_kind) == (0, None)
+    assert isinstance(after_search(asked, video("completed"), now=0), Done)
+    assert isinstance(after_search(asked, video("failed"), now=0), GiveUp)
+
+
+def test_a_list_that_does_not_tell_leaves_a_job_that_seems_gone_undecided() -> None:
+    asked = failing(*[OWN_404] * 3)
+    assert isinstance(asked, AskList)
+    for _ in range(6):
+        verdict = after_search(asked, Presence.UNKNOWN, now=0)
+        assert isinstance(verdict, LookAgain)
+        asked = after_failure(verdict.wait, OWN_404, now=0)
+        assert isinstance(asked, AskList)
+    verdict = after_search(replace(asked, wait=replace(asked.wait, failures=10)), Presence.UNKNOWN, now=0)
+    assert isinstance(verdict, GiveUp)
+    assert type(verdict.error) is exceptions.SoraWaitError
+    assert verdict.error.retryable  # the next try decides, by what it knows
+
+
+def test_past_the_deadline_no_list_is_asked() -> None:
+    verdict = after_failure(replace(WAIT, failures=2, failure_kind=FailureKind.NOT_FOUND), OWN_404, now=1000)
+    assert isinstance(verdict, GiveUp)
+    assert isinstance(verdict.error, exceptions.SoraWaitTimeoutError)
 
 
 def test_the_deadline_holds_for_failed_looks_too() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -186,3 +187,71 @@ def test_a_failure_of_the_server_is_retryable() -> None:
 def test_a_cancelled_job_without_an_error_is_named_by_its_status() -> None:
     error = failed_video_error(Video.model_validate(job("canceled")))
     assert str(error) == "video video_1 cancelled on the server [cancelled]: no explanation"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 400, "message": "blocked by the guardrail"},
+        {"code": "422", "message": "size"},
+        {"code": "litellm.BadRequestError", "message": "HostedVllmException"},
+        {"code": "ContentPolicyViolationError", "message": ""},
+        {"message": 'Error code: 400 - {"detail": "prompt"}'},
+        {"message": '{"error": {"code": 400, "message": "guardrail"}}'},
+        {"message": "upstream answered HTTP 413"},
+    ],
+)
+def test_a_job_that_failed_with_a_4xx_of_the_server_is_a_refusal_and_not_retried(error: dict[str, Any]) -> None:
+    found = failed_video_error(Video.model_validate(job("failed", error=error)))
+    assert isinstance(found, exceptions.SoraVideoRefusedError)
+    assert not found.retryable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 500, "message": "out of memory"},
+        {"code": 429, "message": "quota"},
+        {"code": "409", "message": "busy"},
+        {"code": "oom", "message": "Error code: 503"},
+        {"message": "needed 4000 MB, status 42"},
+        {"message": '{"error": {"code": 500}}'},
+        {"message": "{"},
+    ],
+)
+def test_a_job_that_failed_in_any_other_way_is_retried(error: dict[str, Any]) -> None:
+    found = failed_video_error(Video.model_validate(job("failed", error=error)))
+    assert type(found) is exceptions.SoraVideoFailedError
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(400, False), (422, False), (500, True), (502, True), (429, True)])
+@pytest.mark.parametrize("error", [{"message": "no"}, {"code": "oom", "message": "no"}, None, ""])
+def test_the_status_of_the_answer_that_holds_a_failed_job_says_whether_it_was_refused(
+    status: int, retryable: bool, error: Any
+) -> None:
+    body = json.dumps(job("failed", error=error)).encode()
+    for request in (RetrieveVideo(video_id="video_1"), CreateVideo(prompt="a")):
+        video = request.read_refusal(body, status)
+        assert video is not None
+        assert failed_video_error(video).retryable is retryable
+
+
+def test_a_failed_job_in_an_error_answer_counts_only_where_it_is_the_one_that_was_asked_for() -> None:
+    inner = job("failed", "upstream-1", error={"code": 400, "message": "guardrail"})
+    text = f"litellm.BadRequestError: HostedVllmException - {json.dumps(inner)}"
+    wrapped = json.dumps({"error": {"message": text, "code": "400"}}).encode()
+    mine = "video_" + base64.b64encode(b"litellm:custom_llm_provider:x;model_id:m;video_id:upstream-1").decode()
+    found = RetrieveVideo(video_id=mine).read_refusal(wrapped, 400)
+    assert found is not None
+    assert found.id == mine
+    assert RetrieveVideo(video_id="upstream-2").read_refusal(wrapped, 502) is None
+
+
+def test_an_answer_that_is_another_video_is_none() -> None:
+    with pytest.raises(exceptions.SoraAnswerError, match="GET /videos/video_1 answered another video: video_2"):
+        RetrieveVideo(video_id="video_1").read(json.dumps(job("completed", "video_2")).encode())
+
+
+def test_an_answer_nested_without_end_is_one_that_cannot_be_read() -> None:
+    with pytest.raises(exceptions.SoraAnswerError):
+        RetrieveVideo(video_id="video_1").read(b"[" * 200_000)

@@ -19,6 +19,7 @@ from airflow_provider_sora.exceptions import (
     SoraBadRequestError,
     SoraConfigError,
     SoraVideoFailedError,
+    SoraVideoGoneError,
     SoraWaitError,
     SoraWaitTimeoutError,
 )
@@ -211,16 +212,16 @@ async def test_a_job_that_fails_fails_its_wait_alone() -> None:
 @in_virtual_time
 async def test_a_job_that_the_server_does_not_know_is_asked_for_three_times() -> None:
     async with World() as world:
-        with pytest.raises(SoraWaitError, match="3 looks in a row failed"):
+        with pytest.raises(SoraVideoGoneError, match="no longer has this job"):
             await world.start("video_1")
-        assert world.server.count("retrieve") == 3
+        assert (world.server.count("retrieve"), world.server.count("list")) == (3, 1)
 
 
 @in_virtual_time
-async def test_a_request_that_is_refused_for_good_ends_its_wait() -> None:
+async def test_a_request_that_is_refused_for_good_ends_its_wait_after_ten_tries() -> None:
     async with World() as world:
         world.server.before_job = always(400)
-        with pytest.raises(SoraWaitError, match="HTTP 400"):
+        with pytest.raises(SoraWaitError, match=r"10 consecutive status checks failed, the last with: .*HTTP 400"):
             await world.start("video_1")
         assert isinstance(world.observer.errors[0], SoraBadRequestError)
 
@@ -293,7 +294,10 @@ async def test_one_job_that_breaks_the_reader_does_not_stop_the_others(monkeypat
     async with World() as world:
         world.server.before_list = always(404)
         tasks = world.start_many(4, lambda _: 30)
-        assert await outcomes(tasks) == ["RecursionError", *["completed"] * 3]
+        assert await outcomes(tasks) == ["SoraWaitError", *["completed"] * 3]
+        assert "10 consecutive status checks failed, the last with: reading the answer broke: RecursionError" in str(
+            tasks[0].exception()
+        )
 
 
 @in_virtual_time

@@ -46,13 +46,13 @@ async def test_a_changed_key_is_used_at_once_and_no_look_has_failed(waits: int) 
 
 
 @in_virtual_time
-async def test_a_key_that_is_refused_for_good_ends_each_wait_after_three_looks() -> None:
+async def test_a_key_that_is_refused_for_good_ends_each_wait_after_ten_checks() -> None:
     async with World() as world:
         world.server.before_all = always(401)
         tasks = world.start_many(3, lambda _: 60)
         assert await outcomes(tasks) == ["SoraWaitError"] * 3
-        assert world.server.count("retrieve") == 9
-        assert "3 looks in a row failed" in str(tasks[0].exception())
+        assert world.server.count("retrieve") == 30
+        assert "10 consecutive status checks failed" in str(tasks[0].exception())
 
 
 @in_virtual_time

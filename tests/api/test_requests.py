@@ -146,7 +146,7 @@ def test_a_request_of_no_kind_does_nothing() -> None:
     bare: Request[None] = Request()
     assert bare.fields() == {}
     assert bare.query() == {}
-    assert bare.read_refusal(b"") is None
+    assert bare.read_refusal(b"", 400) is None
     with pytest.raises(NotImplementedError):
         bare.path()
     with pytest.raises(NotImplementedError):

@@ -1,0 +1,79 @@
+"""Reading a whole answer within a total time and size, however it drips or unpacks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+
+MAX_JSON_BYTES = 64 * 1024 * 1024  # after decoding; the longest list page known takes a few MiB
+MAX_ERROR_BYTES = 64 * 1024
+
+
+class _Kept:
+    """What of a body is kept, piece by piece."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._is_error = response.status_code >= 300
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> bool:
+        """Keep a piece; whether any more is wanted.
+
+        :raises httpx.RequestError: it is too large for an answer
+        """
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._is_error:
+            return self._size < MAX_ERROR_BYTES
+        if self._size > MAX_JSON_BYTES:
+            raise httpx.DecodingError(f"the answer is larger than {MAX_JSON_BYTES} bytes")
+        return True
+
+    def body(self) -> bytes:
+        whole = b"".join(self._chunks)
+        return whole[:MAX_ERROR_BYTES] if self._is_error else whole
+
+
+def read(response: httpx.Response, ends_at: float, clock: Callable[[], float]) -> bytes:
+    """The body, decoded; of an error only its beginning.
+
+    A silence ends by the request's own timeout; in between the clock is asked.
+
+    :raises httpx.RequestError: it did not come whole before `ends_at`, or is too large
+    """
+    kept = _Kept(response)
+    for chunk in response.iter_bytes():
+        if not kept.add(chunk):
+            break
+        if clock() > ends_at:
+            raise httpx.ReadTimeout("the answer was not whole within the total time limit")
+    return kept.body()
+
+
+async def read_async(response: httpx.Response) -> bytes:
+    """The body, decoded; of an error only its beginning. Whoever reads limits the time, see `within`.
+
+    :raises httpx.RequestError: the connection broke, or the body is too large
+    """
+    kept = _Kept(response)
+    async for chunk in response.aiter_bytes():
+        if not kept.add(chunk):
+            break
+    return kept.body()
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Limit the time of an exchange as a whole.
+
+    :raises httpx.ReadTimeout: it has passed
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"no whole answer within {seconds:g} s") from None
