@@ -15,8 +15,9 @@ from airflow_provider_sora.api.errors import date_seconds
 from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
 from airflow_provider_sora.exceptions import SoraConfigError
 
-# A body compressed on the way would have another length than the file.
-_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", "Accept-Encoding": "identity"}
+# What is packed may unpack to any size, and a file packed on the way would have another length than the file.
+_UNPACKED = {"Accept-Encoding": "identity"}
+_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", **_UNPACKED}
 
 
 def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
@@ -45,6 +46,7 @@ class Wire:
             f"{self.config.base_url}{request.path()}",
             params=httpx.QueryParams({**self.config.query, **request.query()}),
             headers=self.config.all_headers()
+            | _UNPACKED
             | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
             extensions=self._extensions(self.limit(step) if isinstance(step, Send) else None),
             **encode(request, self.config.encoding, self.config.seconds_as),
