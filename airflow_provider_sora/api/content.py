@@ -15,10 +15,13 @@ from airflow_provider_sora.api.media_types import HEAD_BYTES, TYPES_OF_VARIANT, 
 from airflow_provider_sora.api.opening import locate, next_chunk
 from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
+from airflow_provider_sora.api.throughput import LowSpeed, ThroughputMeter
 from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraError
 
 OnOpen = Callable[[int | None], None]
 
+# Longer than any film: a body without end has to end somewhere before the storage is full.
+MAX_CONTENT_BYTES = 64 * 1024**3
 # A server that hands out a few bytes at a time between two breaks has to end somewhere.
 _MAX_BREAKS = 100
 
@@ -60,6 +63,8 @@ class ContentCheck:
         :raises SoraContentError: they cannot be what was asked for
         """
         self.size += len(chunk)
+        if self.size > MAX_CONTENT_BYTES:
+            raise SoraContentError(f"{self._describe()} has more than {MAX_CONTENT_BYTES} bytes")
         self._digest.update(chunk)
         if self._container is not None:
             self._container.feed(chunk)
@@ -159,33 +164,37 @@ class ContentCheck:
         return f"content of video {self._request.video_id}"
 
 
-def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open: OnOpen) -> Flow[Content]:
+def read(
+    request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open: OnOpen, low_speed: LowSpeed
+) -> Flow[Content]:
     """Read a video's content, checking it on the way. Whatever breaks, opening or reading, is taken up again.
 
     Attempts are counted from the last byte that came. What was handed on stays handed on: it is continued by a part of
     the same version (``Range`` with ``If-Range``) or by the whole once more, whose beginning has to be the same.
 
     :param on_open: told the size in bytes, where the server says it, once there is content
-    :raises SoraContentError: what came is not whole or not of the variant's type, or changed meanwhile
+    :param low_speed: content that comes slower is taken for broken
+    :raises SoraContentError: what came is not whole or not of the variant's type, changed meanwhile, or is too slow
     :raises SoraStatusError: the server refuses
     :raises SoraConnectionError: the connection broke too often
     """
     check: ContentCheck | None = None
+    meter = ThroughputMeter(low_speed, policy.attempts)
     attempt = breaks = 0
     while True:
         attempt += 1
         try:
             if check is None:
-                reply, chunk = yield from locate(request, {})
+                reply, chunk = yield from locate(request, {}, meter)
                 check = ContentCheck(request, reply.headers)
                 on_open(check.expected_bytes)
             else:
-                chunk = yield from _resume(request, check)
+                chunk = yield from _resume(request, check, meter)
             while chunk:
                 check.feed(chunk)
                 attempt = 1
-                yield Emit(chunk)
-                chunk = yield from next_chunk(request)
+                meter.resume((yield Emit(chunk)).monotonic)
+                chunk = yield from next_chunk(request, meter)
             return check.finish()
         except SoraError as error:
             breaks += 1
@@ -195,19 +204,19 @@ def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open:
         yield Sleep(pause)
 
 
-def _resume(request: DownloadContent, check: ContentCheck) -> Flow[bytes]:
+def _resume(request: DownloadContent, check: ContentCheck, meter: ThroughputMeter) -> Flow[bytes]:
     """The first bytes behind those that have come."""
-    reply, chunk = yield from locate(request, check.part())
+    reply, chunk = yield from locate(request, check.part(), meter)
     if check.is_continued_by(reply):
         return chunk
     if reply.status_code != 200:
-        reply, chunk = yield from locate(request, {})
-    chunk = yield from _skip(request, check, chunk)
+        reply, chunk = yield from locate(request, {}, meter)
+    chunk = yield from _skip(request, check, chunk, meter)
     check.go_on_as(reply.headers)
     return chunk
 
 
-def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes) -> Flow[bytes]:
+def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes, meter: ThroughputMeter) -> Flow[bytes]:
     """Read again what has been handed on already; the first bytes behind it."""
     left = check.size
     digest = hashlib.sha256()
@@ -215,7 +224,7 @@ def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes) -> Flow[b
         known, chunk = chunk[:left], chunk[left:]
         digest.update(known)
         left -= len(known)
-        chunk = chunk or (yield from next_chunk(request))
+        chunk = chunk or (yield from next_chunk(request, meter))
     if left or not check.begins_with(digest.digest()):
         raise check.changed()
     return chunk

@@ -81,8 +81,8 @@ async def read_async(response: httpx.Response) -> bytes:
 
 
 @asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Limit the time of an exchange as a whole.
+async def within(seconds: float | None) -> AsyncIterator[None]:
+    """Limit the time of an exchange as a whole; None: no limit.
 
     :raises httpx.ReadTimeout: it has passed
     """

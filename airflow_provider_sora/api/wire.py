@@ -12,7 +12,7 @@ from airflow_provider_sora.api import foreign
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.errors import date_seconds
-from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
+from airflow_provider_sora.api.steps import Open, OpenUrl, Read, Reply, Send, Step
 from airflow_provider_sora.exceptions import SoraConfigError
 
 # What is packed may unpack to any size, and a file packed on the way would have another length than the file.
@@ -80,6 +80,17 @@ class Wire:
         """How many seconds the exchange may take altogether."""
         allowed = self.config.total_timeout_seconds
         return allowed if step.limit_seconds is None else min(allowed, step.limit_seconds)
+
+    def longest(self, step: Step) -> float | None:
+        """How many seconds a step may take, however seldom the server falls silent; None: as many as it needs."""
+        match step:
+            case Send():
+                return self.limit(step)
+            case Open() | OpenUrl():
+                return self.config.total_timeout_seconds
+            case Read():
+                return max(self.config.timeout_seconds, self.config.low_speed_seconds)
+        return None
 
     def chunk(self, response: httpx.Response, body: bytes) -> Reply:
         """The next bytes of an open body."""
