@@ -130,7 +130,7 @@ def download(
     policy = RetryPolicy(attempts=3, base_seconds=1)
     transport = httpx.MockTransport(handle)
     request = DownloadContent(video_id="v")
-    clocks: dict[str, Any] = {"clock": lambda: server.now, "monotonic": lambda: server.now}
+    clocks: dict[str, Any] = {"clock": lambda: server.now, "monotonic": lambda: server.now, "jitter": lambda: 0.0}
     parts: list[bytes] = []
     if blocking:
         with SoraClient(config, policy, transport=transport, sleep=server.sleep, **clocks) as client:
