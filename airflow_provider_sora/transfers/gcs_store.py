@@ -15,8 +15,6 @@ from airflow_provider_sora.transfers.store import Found, Store, Target, Upload, 
 
 log = logging.getLogger(__name__)
 
-CHUNK_MULTIPLE_BYTES = 256 * 1024  # of resumable uploads, by Google
-
 
 class GCSStore(Store):
     """A bucket.

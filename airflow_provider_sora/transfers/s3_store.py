@@ -17,7 +17,6 @@ from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Ta
 
 log = logging.getLogger(__name__)
 
-MIN_PART_BYTES = 5 * 1024 * 1024  # S3's own limit, for all parts but the last
 MAX_PARTS = 10_000
 _TAKEN = frozenset({"PreconditionFailed", "412"})
 # botocore sends a call again whose answer got lost: the second answer is then about what the first has done.
