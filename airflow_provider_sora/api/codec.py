@@ -39,9 +39,12 @@ class Unpacker:
             yield raw
             return
         raw = self._with_known_header(raw)
-        while raw and not self._stream.eof:
-            yield self._unpack(raw)
+        piece = b""
+        # What fills a step may have more behind it, even where all that came has been taken in.
+        while not self._stream.eof and (raw or len(piece) == STEP_BYTES):
+            piece = self._unpack(raw)
             raw = self._stream.unconsumed_tail
+            yield piece
 
     def _with_known_header(self, raw: bytes) -> bytes:
         """Hold back what is too short to tell whether it has zlib's header (RFC 1950, 2.2)."""

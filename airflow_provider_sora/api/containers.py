@@ -7,6 +7,7 @@ PNG, 5.3; JPEG: ITU-T T.81, B.1; WebP: RFC 9649, 2.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -41,7 +42,7 @@ def container_of(content_type: str) -> Container:
     return _CONTAINERS[content_type]()
 
 
-class _Pieces:
+class _Pieces(ABC):
     """A file of pieces, one after the other, each of which begins with its size and kind."""
 
     _counted: frozenset[bytes]  # the kinds whose ends are remembered
@@ -76,8 +77,9 @@ class _Pieces:
     def _head_bytes(self) -> int:
         return 8
 
+    @abstractmethod
     def _body_bytes(self) -> int | None:
-        raise NotImplementedError
+        """How many bytes follow the head; None: all that come."""
 
     @property
     def _is_cut(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sora import exceptions
@@ -142,6 +142,7 @@ def test_what_cannot_be_unpacked_is_an_error_of_ours(blocking: bool, encoding: s
         send(server, RETRIEVE, blocking=blocking)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), st.sampled_from(list(PACK)), st.integers(1, 50), st.integers(1, 300))
 def test_however_it_comes_it_is_unpacked(content: bytes, encoding: str, step: int, most: int) -> None:
     packed = PACK[encoding](content * 3)

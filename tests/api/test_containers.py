@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -162,6 +162,7 @@ KINDS = [b"moov", b"mdat", b"moof", b"mfra", b"free", b"skip", b"uuid", b"\x00\x
 BOXES = st.lists(st.tuples(st.sampled_from(KINDS), st.binary(max_size=9), st.booleans()), max_size=8)
 
 
+@settings(deadline=None)
 @given(BOXES, st.data())
 def test_however_boxes_are_cut_into_chunks_the_verdict_is_the_same(
     boxes: list[tuple[bytes, bytes, bool]], data: st.DataObject
@@ -171,11 +172,13 @@ def test_however_boxes_are_cut_into_chunks_the_verdict_is_the_same(
     assert judge("video/mp4", content, data.draw(st.integers(1, 30))) == judge("video/mp4", content)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["video/mp4", *PICTURES]), st.integers(1, 9))
 def test_whatever_comes_is_judged_and_chunks_do_not_matter(content: bytes, content_type: str, step: int) -> None:
     assert judge(content_type, content, step) == judge(content_type, content)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([b"\xff", b"\xd8", b"\xd9", b"\xda", b"\x00", b"\x02", b"a"]), max_size=40).map(b"".join)
 )

@@ -177,6 +177,19 @@ def test_content_without_end_ends(server: Server, blocking: bool, monkeypatch: p
     assert download(server, slowly(server, 50, 0.0, ranges=False), blocking=blocking) == VIDEO
 
 
+def test_an_answer_that_takes_longer_altogether_is_given_up_by_the_clients_own_clock(server: Server) -> None:
+    def handle(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Slow(server, b" " * 100, 10, 2.0))
+
+    config = SoraConfig("http://server", total_timeout_seconds=5)
+    transport = httpx.MockTransport(handle)
+    with (
+        SoraClient(config, RetryPolicy(attempts=1), transport=transport, monotonic=lambda: server.now) as client,
+        pytest.raises(exceptions.SoraConnectionError, match="not whole within the total time limit"),
+    ):
+        client.send(RetrieveVideo(video_id="v"))
+
+
 def dripping(begin: bytes, drop: bytes = b"x") -> Callable[[socket.socket], None]:
     """Send a beginning, and then a byte now and then until nobody listens."""
 

@@ -106,10 +106,24 @@ def test_where_there_are_no_links_only_what_is_new_is_written_all_the_same(
 
 
 def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[bool] = []
-    monkeypatch.setattr(os, "fsync", lambda _: seen.append((tmp_path / "x").exists()))
-    write(target_of(tmp_path))
-    assert seen == [False]
+    seen: list[tuple[bool, int]] = []
+    monkeypatch.setattr(os, "fsync", lambda file: seen.append(((tmp_path / "x").exists(), os.fstat(file).st_size)))
+    upload: Any = STORE.begin(target_of(tmp_path))
+    upload.send(1, part_of(WHOLE))
+    upload.complete(CONTENT)
+    assert seen == [(False, len(WHOLE))]
+    assert upload._file.closed
+
+
+def test_between_a_look_and_a_name_nobody_can_slip_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload: Any = STORE.begin(target_of(tmp_path, only_new=True))
+    upload.send(1, part_of(WHOLE))
+    (tmp_path / "x").write_bytes(b"old")
+    hidden = upload._hidden
+    monkeypatch.setattr(type(upload._fs), "exists", lambda _, path: path == hidden)  # as it was a moment ago
+    with pytest.raises(SoraTargetExistsError):
+        upload.complete(CONTENT)
+    assert (tmp_path / "x").read_bytes() == b"old"
 
 
 def test_a_file_system_without_descriptors_is_written_to(memory: MemoryFileSystem) -> None:
