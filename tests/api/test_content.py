@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
+from airflow_provider_sora.api import content as content_module
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.decisions import RetryPolicy
@@ -226,3 +227,23 @@ def test_bytes_that_come_one_by_one_are_judged_alike(server: Server, content: by
     found, about = read(server)
     assert found == content
     assert about.end_verified is (content is MP4)
+
+
+def test_the_limits_are_what_the_documents_say() -> None:
+    assert (content_module.MAX_CONTENT_BYTES, content_module._MAX_BREAKS) == (64 * 2**30, 100)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_the_size_is_told_before_the_first_bytes_come(server: Server, *, measured: bool) -> None:
+    server.will(body(MP4) if measured else unmeasured(MP4))
+    told: list[int | None] = []
+    with SoraClient(CONFIG, transport=httpx.MockTransport(server.handle)) as client:
+        next(client.read_content(DownloadContent(video_id="v"), told.append))
+    assert told == [len(MP4) if measured else None]
+
+
+def test_what_is_no_video_is_refused_with_its_twelfth_byte() -> None:
+    check = content_module.ContentCheck(DownloadContent(video_id="v"), {})
+    check.feed(b"<html><body")
+    with pytest.raises(exceptions.SoraContentError, match="is no video"):
+        check.feed(b">")
