@@ -8,6 +8,7 @@
 #   make ui                    Airflow's UI with the examples and the emulator
 #   make benchmark-transfer    moving videos to S3, compared with curl | aws     make benchmark-transfer ARGS=--quick
 #   make benchmark-waiting     waiting for many videos in one triggerer    make benchmark-waiting ARGS="--sizes 1000"
+#   make mutants               plant small defects, see that tests notice     make mutants ARGS="--only transfers/mover.py --sample 40"
 #   make benchmark-policy      what the pace of looks costs, simulated
 
 AIRFLOW ?= 3.3.2
@@ -30,7 +31,7 @@ export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
 # Without compiled files every airflow command costs seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-system interop check format ui benchmark-transfer benchmark-waiting benchmark-policy setup constraints clean
+.PHONY: demo test test-system interop check format ui benchmark-transfer benchmark-waiting benchmark-policy mutants setup constraints clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -73,6 +74,9 @@ benchmark-waiting: setup
 
 benchmark-policy: setup
 	@$(BIN)/python -m benchmarks.policy $(ARGS)
+
+mutants: setup
+	@$(BIN)/python -m dev.mutants $(ARGS)
 
 setup: $(VENV)/.done
 

@@ -46,6 +46,16 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "description": "One call from its first byte to its last; not for a video's content",
         "schema": {"type": ["number", "null"], "default": 300},
     },
+    "low_speed_limit": {
+        "label": "Low speed limit (bytes per second)",
+        "description": "Content that comes slower for the low speed time is asked for again; 0: no limit",
+        "schema": {"type": ["number", "null"], "default": 1024},
+    },
+    "low_speed_time": {
+        "label": "Low speed time (seconds)",
+        "description": "Over how long the speed of content is measured",
+        "schema": {"type": ["number", "null"], "default": 60},
+    },
     "encoding": {
         "label": "Encoding",
         "description": "How bodies are sent: auto (JSON, a form once a file is in it), json, or multipart (vLLM-Omni)",

@@ -21,6 +21,7 @@ from airflow_provider_sora.api.flows import Jitter, OnChange
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Request
 from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Reply, Send, Sleep, Step, advance
+from airflow_provider_sora.api.time_limit import keep_time_limit, time_limit
 from airflow_provider_sora.api.wire import Wire, ssl_context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from airflow_provider_sora.masking import masked_logs
@@ -66,6 +67,7 @@ class SoraClient:
         self._wire = Wire(config, clock, monotonic)
         self._sleep = sleep
         self._http = httpx.Client(transport=transport, verify=transport is None and ssl_context(config))
+        keep_time_limit(self._http)
 
     def send(self, request: Request[AnswerT]) -> AnswerT:
         """Send a request, again where that is safe, and return its answer.
@@ -107,7 +109,7 @@ class SoraClient:
         :param on_open: told the size in bytes, where the server says it, before the first bytes come
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
-        return self._drive(content.read(request, self._policy, self._jitter, on_open))
+        return self._drive(content.read(request, self._policy, self._jitter, on_open, self.config.low_speed))
 
     def fetch(self, url: str) -> bytes:
         """What a URL holds, on whatever host, without the key.
@@ -151,25 +153,29 @@ class SoraClient:
 
     def _perform(self, step: Step, body: Body) -> Outcome:
         try:
-            match step:
-                case Send():
-                    return self._send(step)
-                case Open():
-                    body.close()  # a server may have room for one connection only
-                    body.open(self._http.send(self._wire.request(step), stream=True))
-                    return self._wire.reply(body.response, b"")
-                case OpenUrl():
-                    body.close()
-                    body.open(self._http.send(self._wire.foreign_request(step), stream=True))
-                    return self._wire.reply(body.response, b"", step.url)
-                case Read():
-                    return self._wire.chunk(body.read())
-                case Sleep():
-                    self._sleep(step.seconds)
+            with time_limit(self._wire.longest(step)):
+                return self._take(step, body)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         except (httpx.InvalidURL, UnicodeError) as error:
             return _no_location(error)
+
+    def _take(self, step: Step, body: Body) -> Reply:
+        match step:
+            case Send():
+                return self._send(step)
+            case Open():
+                body.close()  # a server may have room for one connection only
+                body.open(self._http.send(self._wire.request(step), stream=True))
+                return self._wire.reply(body.response, b"")
+            case OpenUrl():
+                body.close()
+                body.open(self._http.send(self._wire.foreign_request(step), stream=True))
+                return self._wire.reply(body.response, b"", step.url)
+            case Read():
+                return self._wire.chunk(body.read())
+            case Sleep():
+                self._sleep(step.seconds)
         return self._wire.now()
 
     def _send(self, step: Send) -> Reply:
@@ -243,7 +249,7 @@ class AsyncSoraClient:
 
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
-        return self._drive(content.read(request, self._policy, self._jitter, _ignore), [])
+        return self._drive(content.read(request, self._policy, self._jitter, _ignore, self.config.low_speed), [])
 
     @property
     def clock_offset_seconds(self) -> float:
@@ -284,27 +290,30 @@ class AsyncSoraClient:
 
     async def _perform(self, step: Step, body: AsyncBody) -> Outcome:
         try:
-            match step:
-                case Send():
-                    async with whole.within(self._wire.limit(step)):
-                        return await self._send(step)
-                case Open():
-                    await body.close()
-                    await body.open(await self._http.send(self._wire.request(step), stream=True))
-                    return self._wire.reply(body.response, b"")
-                case OpenUrl():
-                    await body.close()
-                    request = await asyncio.to_thread(self._wire.foreign_request, step)
-                    await body.open(await self._http.send(request, stream=True))
-                    return self._wire.reply(body.response, b"", step.url)
-                case Read():
-                    return self._wire.chunk(await body.read())
-                case Sleep():
-                    await self._sleep(step.seconds)
+            async with whole.within(self._wire.longest(step)):
+                return await self._take(step, body)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         except (httpx.InvalidURL, UnicodeError) as error:
             return _no_location(error)
+
+    async def _take(self, step: Step, body: AsyncBody) -> Reply:
+        match step:
+            case Send():
+                return await self._send(step)
+            case Open():
+                await body.close()
+                await body.open(await self._http.send(self._wire.request(step), stream=True))
+                return self._wire.reply(body.response, b"")
+            case OpenUrl():
+                await body.close()
+                request = await asyncio.to_thread(self._wire.foreign_request, step)
+                await body.open(await self._http.send(request, stream=True))
+                return self._wire.reply(body.response, b"", step.url)
+            case Read():
+                return self._wire.chunk(await body.read())
+            case Sleep():
+                await self._sleep(step.seconds)
         return self._wire.now()
 
     async def _send(self, step: Send) -> Reply:

@@ -14,6 +14,7 @@ import httpx
 
 from airflow_provider_sora import __version__, masking
 from airflow_provider_sora.api.encoding import Encoding, SecondsAs
+from airflow_provider_sora.api.throughput import LowSpeed
 from airflow_provider_sora.exceptions import SoraConfigError
 
 AuthScheme = Literal["bearer", "api-key", "none"]
@@ -38,6 +39,8 @@ class SoraConfig:
     :param timeout_seconds: for reading and writing: the longest silence, not the length of a whole download
     :param connect_timeout_seconds: for making the connection
     :param total_timeout_seconds: for one exchange of JSON from its first byte to its last; not for a video's content
+    :param low_speed_limit: bytes per second; content that comes slower is taken for broken. 0: no limit
+    :param low_speed_seconds: over how long that is measured
     :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
     :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
     :param allow_private_urls: fetch URLs that lead to local or private addresses
@@ -54,6 +57,8 @@ class SoraConfig:
     timeout_seconds: float = 60.0
     connect_timeout_seconds: float = 10.0
     total_timeout_seconds: float = 300.0
+    low_speed_limit: float = 1024.0
+    low_speed_seconds: float = 60.0
     verify: bool | str = True
     encoding: Encoding = "auto"
     seconds_as: SecondsAs = "text"
@@ -74,12 +79,13 @@ class SoraConfig:
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")
         if self.requests_per_minute is not None and not 0 < self.requests_per_minute < math.inf:
             raise SoraConfigError(f"requests_per_minute is {self.requests_per_minute!r}; it has to be more than 0")
-        for name in ("timeout_seconds", "connect_timeout_seconds", "total_timeout_seconds"):
+        for name in ("timeout_seconds", "connect_timeout_seconds", "total_timeout_seconds", "low_speed_seconds"):
             if not 0 < getattr(self, name) <= _MOST_SECONDS:
                 raise SoraConfigError(
                     f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds and at most {_MOST_SECONDS}"
                 )
-
+        if self.low_speed_limit < 0:
+            raise SoraConfigError(f"low_speed_limit is {self.low_speed_limit!r}; it has to be 0 or more")
         for path in self.allowed_paths or ():
             if not os.path.isabs(path) or "\0" in path:
                 raise SoraConfigError(f"allowed_paths has {masking.quoted(path)}; each has to be an absolute path")
@@ -96,6 +102,11 @@ class SoraConfig:
         for parameter in (*self.query, *self.query.values()):
             if any("\ud800" <= character <= "\udfff" for character in parameter):
                 raise SoraConfigError(f"query has {masking.quoted(parameter)}, which is not text that a URL can hold")
+
+    @property
+    def low_speed(self) -> LowSpeed:
+        """How slow content may be."""
+        return LowSpeed(self.low_speed_limit, self.low_speed_seconds)
 
     @property
     def timeout(self) -> httpx.Timeout:

@@ -8,30 +8,39 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_sora.api.containers import Container, Outcome, container_of
 from airflow_provider_sora.api.decisions import RetryPolicy, retry_pause
 from airflow_provider_sora.api.flows import Jitter
 from airflow_provider_sora.api.media_types import HEAD_BYTES, TYPES_OF_VARIANT, sniff
 from airflow_provider_sora.api.opening import locate, next_chunk
 from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
-from airflow_provider_sora.exceptions import SoraContentError, SoraError
+from airflow_provider_sora.api.throughput import LowSpeed, ThroughputMeter
+from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraError
 from airflow_provider_sora.masking import masked_start
 
 OnOpen = Callable[[int | None], None]
 
+# Longer than any film: a body without end has to end somewhere before the storage is full.
+MAX_CONTENT_BYTES = 64 * 1024**3
 # A server that hands out a few bytes at a time between two breaks has to end somewhere.
 _MAX_BREAKS = 100
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was read: size in bytes, type by its first bytes, SHA-256 in hex."""
+    """What was read: size in bytes, type by its first bytes, SHA-256 in hex.
+
+    :param end_verified: a length, a digest or the file's own container says that nothing is missing. Without any, a
+        connection that broke off looks like one that ended
+    """
 
     video_id: str
     variant: Variant
     size_bytes: int
     content_type: str
     sha256: str
+    end_verified: bool
 
 
 class ContentCheck:
@@ -46,6 +55,7 @@ class ContentCheck:
         self.version = _strong_tag(headers)
         self.size = 0
         self._head = b""
+        self._container: Container | None = None
         self._digest = hashlib.sha256()
 
     def feed(self, chunk: bytes) -> None:
@@ -53,13 +63,16 @@ class ContentCheck:
 
         :raises SoraContentError: they cannot be what was asked for
         """
-        known = len(self._head) >= HEAD_BYTES
-        if not known:
-            self._head += chunk[: HEAD_BYTES - len(self._head)]
         self.size += len(chunk)
+        if self.size > MAX_CONTENT_BYTES:
+            raise SoraContentError(f"{self._describe()} has more than {MAX_CONTENT_BYTES} bytes")
         self._digest.update(chunk)
-        if not known and len(self._head) >= HEAD_BYTES:
-            self.content_type()
+        if self._container is not None:
+            self._container.feed(chunk)
+            return
+        self._head += chunk
+        if len(self._head) >= HEAD_BYTES:
+            self._container = self._begin_container()
 
     def content_type(self) -> str:
         """The type of what has come.
@@ -71,7 +84,7 @@ class ContentCheck:
             return str(found)
         wanted = " or ".join(TYPES_OF_VARIANT[self._request.variant])
         hint = "; perhaps this server has no such variant" if found else ""
-        begin = found or masked_start(self._head.decode("latin-1"))
+        begin = found or masked_start(self._head[:HEAD_BYTES].decode("latin-1"))
         raise SoraContentError(
             f"{self._describe()} is no {self._request.variant}: it begins like {begin!r}, {wanted} was expected{hint}"
         )
@@ -80,6 +93,7 @@ class ContentCheck:
         """Say that no more comes.
 
         :raises SoraContentError: bytes are missing, too many, of the wrong type, or not those of the server's digest
+        :raises SoraConnectionError: bytes are missing, by the file's own container: what comes next may be the rest
         """
         if self.expected_bytes is not None and self.size != self.expected_bytes:
             raise SoraContentError(f"{self._describe()} broke off: {self.size} of {self.expected_bytes} bytes came")
@@ -89,7 +103,26 @@ class ContentCheck:
                 f"{self._describe()} was damaged on the way: its SHA-256 is {self._digest.hexdigest()}, "
                 f"the server says {self._declared.hex()}"
             )
-        return Content(self._request.video_id, self._request.variant, self.size, content_type, self._digest.hexdigest())
+        verified = self._check_end(content_type)
+        digest = self._digest.hexdigest()
+        return Content(self._request.video_id, self._request.variant, self.size, content_type, digest, verified)
+
+    def _check_end(self, content_type: str) -> bool:
+        """Whether it is proved that this was all."""
+        outcome, why = (self._container or self._begin_container()).verdict()
+        stated = self.expected_bytes is not None or self._declared is not None
+        if outcome is not Outcome.BROKEN:
+            return stated or outcome is Outcome.WHOLE
+        words = f"of {self._describe()} {self.size} bytes came, which are no whole {content_type}: {why}"
+        if stated:
+            raise SoraContentError(f"{words}. The server itself has no more of it")
+        raise SoraConnectionError(f"{words}. The server did not say how long it is")
+
+    def _begin_container(self) -> Container:
+        container = container_of(self.content_type())
+        container.feed(self._head)
+        self._head = self._head[:HEAD_BYTES]
+        return container
 
     def part(self) -> dict[str, str]:
         """The headers that ask for what is missing; none where nothing could tell another version apart."""
@@ -132,33 +165,37 @@ class ContentCheck:
         return f"content of video {self._request.video_id}"
 
 
-def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open: OnOpen) -> Flow[Content]:
+def read(
+    request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open: OnOpen, low_speed: LowSpeed
+) -> Flow[Content]:
     """Read a video's content, checking it on the way. Whatever breaks, opening or reading, is taken up again.
 
     Attempts are counted from the last byte that came. What was handed on stays handed on: it is continued by a part of
     the same version (``Range`` with ``If-Range``) or by the whole once more, whose beginning has to be the same.
 
     :param on_open: told the size in bytes, where the server says it, once there is content
-    :raises SoraContentError: what came is not whole or not of the variant's type, or changed meanwhile
+    :param low_speed: content that comes slower is taken for broken
+    :raises SoraContentError: what came is not whole or not of the variant's type, changed meanwhile, or is too slow
     :raises SoraStatusError: the server refuses
     :raises SoraConnectionError: the connection broke too often
     """
     check: ContentCheck | None = None
+    meter = ThroughputMeter(low_speed, policy.attempts)
     attempt = breaks = 0
     while True:
         attempt += 1
         try:
             if check is None:
-                reply, chunk = yield from locate(request, {})
+                reply, chunk = yield from locate(request, {}, meter)
                 check = ContentCheck(request, reply.headers)
                 on_open(check.expected_bytes)
             else:
-                chunk = yield from _resume(request, check)
+                chunk = yield from _resume(request, check, meter)
             while chunk:
                 check.feed(chunk)
                 attempt = 1
-                yield Emit(chunk)
-                chunk = yield from next_chunk(request)
+                meter.resume((yield Emit(chunk)).monotonic)
+                chunk = yield from next_chunk(request, meter)
             return check.finish()
         except SoraError as error:
             breaks += 1
@@ -168,19 +205,19 @@ def read(request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open:
         yield Sleep(pause)
 
 
-def _resume(request: DownloadContent, check: ContentCheck) -> Flow[bytes]:
+def _resume(request: DownloadContent, check: ContentCheck, meter: ThroughputMeter) -> Flow[bytes]:
     """The first bytes behind those that have come."""
-    reply, chunk = yield from locate(request, check.part())
+    reply, chunk = yield from locate(request, check.part(), meter)
     if check.is_continued_by(reply):
         return chunk
     if reply.status_code != 200:
-        reply, chunk = yield from locate(request, {})
-    chunk = yield from _skip(request, check, chunk)
+        reply, chunk = yield from locate(request, {}, meter)
+    chunk = yield from _skip(request, check, chunk, meter)
     check.go_on_as(reply.headers)
     return chunk
 
 
-def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes) -> Flow[bytes]:
+def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes, meter: ThroughputMeter) -> Flow[bytes]:
     """Read again what has been handed on already; the first bytes behind it."""
     left = check.size
     digest = hashlib.sha256()
@@ -188,7 +225,7 @@ def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes) -> Flow[b
         known, chunk = chunk[:left], chunk[left:]
         digest.update(known)
         left -= len(known)
-        chunk = chunk or (yield from next_chunk(request))
+        chunk = chunk or (yield from next_chunk(request, meter))
     if left or not check.begins_with(digest.digest()):
         raise check.changed()
     return chunk

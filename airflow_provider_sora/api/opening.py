@@ -12,7 +12,8 @@ from airflow_provider_sora.api.flows import exchange
 from airflow_provider_sora.api.foreign import join
 from airflow_provider_sora.api.models import find_failed_video, shorten
 from airflow_provider_sora.api.requests import DownloadContent, RetrieveVideo
-from airflow_provider_sora.api.steps import Flow, Open, OpenUrl, Read, Reply
+from airflow_provider_sora.api.steps import Flow, Open, OpenUrl, Read, Reply, Sleep
+from airflow_provider_sora.api.throughput import ThroughputMeter
 from airflow_provider_sora.exceptions import (
     SoraConfigError,
     SoraConnectionError,
@@ -26,39 +27,43 @@ from airflow_provider_sora.masking import bare_url
 
 _MAX_REDIRECTS = 5
 MAX_FETCH_BYTES = 20_971_520  # what the API allows an image_url to hold
+MAX_FETCH_SECONDS = 300.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WHOLE = frozenset({200})
 _PART = frozenset({200, 206, 416})
 
 
-def locate(request: DownloadContent, part: Mapping[str, str]) -> Flow[tuple[Reply, bytes]]:
+def locate(request: DownloadContent, part: Mapping[str, str], meter: ThroughputMeter) -> Flow[tuple[Reply, bytes]]:
     """Open a video's content; the answer's head and first bytes.
 
     :param part: the headers that ask for a part of it; none ask for the whole
     :raises SoraError: there is no content, and why
     """
     good = _PART if part else _WHOLE
-    reply, chunk = yield from _open(request, Open(request, part))
+    reply, chunk = yield from _open(request, Open(request, part), meter)
     if reply.status_code in good:
         return reply, chunk
     if reply.status_code == 400 and request.variant == "video":
         url = yield from _own_url(request)
         if url is not None:
-            reply, chunk = yield from _open(request, OpenUrl(url, trusted=True, headers=part))
+            reply, chunk = yield from _open(request, OpenUrl(url, trusted=True, headers=part), meter)
             if reply.status_code in good:
                 return reply, chunk
     raise _refusal(request, reply, chunk)
 
 
-def next_chunk(request: DownloadContent) -> Flow[bytes]:
+def next_chunk(request: DownloadContent, meter: ThroughputMeter) -> Flow[bytes]:
     """The next bytes of the open body; none at its end.
 
-    :raises SoraConnectionError: the connection broke
+    :raises SoraConnectionError: the connection broke, or is too slow
+    :raises SoraContentError: it has been too slow again and again
     """
     try:
-        return (yield Read()).body
+        reply = yield Read()
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=False) from error
+    meter.add(reply.monotonic, len(reply.body))
+    return reply.body
 
 
 def _own_url(request: DownloadContent) -> Flow[str | None]:
@@ -73,14 +78,15 @@ def _own_url(request: DownloadContent) -> Flow[str | None]:
     return next((url for url in urls if isinstance(url, str) and url.startswith("http")), None)
 
 
-def _open(request: DownloadContent, step: Open | OpenUrl) -> Flow[tuple[Reply, bytes]]:
+def _open(request: DownloadContent, step: Open | OpenUrl, meter: ThroughputMeter) -> Flow[tuple[Reply, bytes]]:
     for _ in range(_MAX_REDIRECTS):
         try:
             reply = yield step
         except httpx.RequestError as error:
             raise connection_error(str(request), error, paid=False) from error
         if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
-            chunk = yield from next_chunk(request)
+            meter.begin(reply.monotonic)
+            chunk = yield from next_chunk(request, meter)
             if reply.status_code == 200 and _is_json(reply.headers, chunk):
                 raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
             return reply, chunk
@@ -109,12 +115,15 @@ def fetch(url: str) -> Flow[bytes]:
     :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
     """
     named = url
+    begun = (yield Sleep(0)).monotonic
     for _ in range(_MAX_REDIRECTS):
         try:
             reply = yield OpenUrl(url)
             content = bytearray()
-            while chunk := (yield Read()).body:
+            while chunk := (read := (yield Read())).body:
                 content += chunk
+                if read.monotonic - begun > MAX_FETCH_SECONDS:
+                    raise SoraConnectionError(f"{bare_url(named)} did not come within {MAX_FETCH_SECONDS:g} s")
                 if len(content) > MAX_FETCH_BYTES:
                     raise SoraConfigError(
                         f"{bare_url(named)} is larger than the API's limit of {MAX_FETCH_BYTES} bytes"

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from airflow_provider_sora.api.codec import Unpacker
+
 MAX_JSON_BYTES = 64 * 1024 * 1024  # after decoding; the longest list page known takes a few MiB
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -17,14 +19,18 @@ class _Kept:
 
     def __init__(self, response: httpx.Response) -> None:
         self._is_error = response.status_code >= 300
+        self._unpacker = _unpacker(response)
         self._chunks: list[bytes] = []
         self._size = 0
 
-    def add(self, chunk: bytes) -> bool:
+    def add(self, raw: bytes) -> bool:
         """Keep a piece; whether any more is wanted.
 
-        :raises httpx.RequestError: it is too large for an answer
+        :raises httpx.RequestError: it cannot be unpacked, or is too large for an answer
         """
+        return all(self._keep(chunk) for chunk in self._unpacker.feed(raw))
+
+    def _keep(self, chunk: bytes) -> bool:
         self._chunks.append(chunk)
         self._size += len(chunk)
         if self._is_error:
@@ -38,6 +44,10 @@ class _Kept:
         return whole[:MAX_ERROR_BYTES] if self._is_error else whole
 
 
+def _unpacker(response: httpx.Response) -> Unpacker:
+    return Unpacker("" if response.is_stream_consumed else response.headers.get("content-encoding", ""))
+
+
 def read(response: httpx.Response, ends_at: float, clock: Callable[[], float]) -> bytes:
     """The body, decoded; of an error only its beginning.
 
@@ -46,7 +56,8 @@ def read(response: httpx.Response, ends_at: float, clock: Callable[[], float]) -
     :raises httpx.RequestError: it did not come whole before `ends_at`, or is too large
     """
     kept = _Kept(response)
-    for chunk in response.iter_bytes():
+    # A transport in place of the network may have read the body already, and unpacked it.
+    for chunk in [response.content] if response.is_stream_consumed else response.iter_raw():
         if not kept.add(chunk):
             break
         if clock() > ends_at:
@@ -60,15 +71,18 @@ async def read_async(response: httpx.Response) -> bytes:
     :raises httpx.RequestError: the connection broke, or the body is too large
     """
     kept = _Kept(response)
-    async for chunk in response.aiter_bytes():
+    if response.is_stream_consumed:
+        kept.add(response.content)
+        return kept.body()
+    async for chunk in response.aiter_raw():
         if not kept.add(chunk):
             break
     return kept.body()
 
 
 @asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Limit the time of an exchange as a whole.
+async def within(seconds: float | None) -> AsyncIterator[None]:
+    """Limit the time of an exchange as a whole; None: no limit.
 
     :raises httpx.ReadTimeout: it has passed
     """

@@ -13,11 +13,12 @@ from airflow_provider_sora.api import foreign
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.encoding import encode
 from airflow_provider_sora.api.errors import date_seconds
-from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
+from airflow_provider_sora.api.steps import Open, OpenUrl, Read, Reply, Send, Step
 from airflow_provider_sora.exceptions import SoraConfigError
 
-# A body compressed on the way would have another length than the file.
-_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", "Accept-Encoding": "identity"}
+# What is packed may unpack to any size, and a file packed on the way would have another length than the file.
+_UNPACKED = {"Accept-Encoding": "identity"}
+_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", **_UNPACKED}
 
 
 def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
@@ -49,6 +50,7 @@ class Wire:
                 f"{self.config.base_url}{request.path()}",
                 params=httpx.QueryParams({**self.config.query, **request.query()}),
                 headers=self.config.all_headers()
+                | _UNPACKED
                 | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
                 extensions=self._extensions(self.limit(step) if isinstance(step, Send) else None),
                 **encode(request, self.config.encoding, self.config.seconds_as),
@@ -86,6 +88,17 @@ class Wire:
         """How many seconds the exchange may take altogether."""
         allowed = self.config.total_timeout_seconds
         return allowed if step.limit_seconds is None else min(allowed, step.limit_seconds)
+
+    def longest(self, step: Step) -> float | None:
+        """How many seconds a step may take, however seldom the server falls silent; None: as many as it needs."""
+        match step:
+            case Send():
+                return self.limit(step)
+            case Open() | OpenUrl():
+                return self.config.total_timeout_seconds
+            case Read():
+                return max(self.config.timeout_seconds, self.config.low_speed_seconds)
+        return None
 
     def chunk(self, body: bytes) -> Reply:
         """The next bytes of an open body."""

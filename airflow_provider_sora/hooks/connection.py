@@ -42,6 +42,8 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
             timeout_seconds=_number(extra, "timeout", 60.0),
             connect_timeout_seconds=_number(extra, "connect_timeout", 10.0),
             total_timeout_seconds=_number(extra, "total_timeout", 300.0),
+            low_speed_limit=_number(extra, "low_speed_limit", 1024.0),
+            low_speed_seconds=_number(extra, "low_speed_time", 60.0),
             verify=_verify(extra.get("verify")),
             encoding=extra.get("encoding") or "auto",
             seconds_as=extra.get("seconds_as") or "text",

@@ -37,7 +37,7 @@ class SoraTransferOperator(BaseOperator):
     :param slug: for ``{slug}`` in the key: a text, made safe for a path; a list of as many for a list of videos
     :param if_exists: where a file has the key already: ``replace`` it; ``skip`` one that is this very video, whose
         digest is known, and fail for any other; ``fail``
-    :param delete_after_transfer: delete a video on the server once all its variants are in storage and were verified
+    :param delete_after_transfer: delete a video on the server once all its variants are in storage and `verified`
     :param part_size_bytes: how much goes up in one request; a multiple of 256 KiB, at least 5 MiB
     :param part_concurrency: how many parts are on their way at once
     :param video_concurrency: how many videos are moved at once

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Found, Store, Target, Upload
 
@@ -47,6 +48,8 @@ class FileStore(Store):
             about = path.fs.info(path.path)
         except FileNotFoundError:
             return None
+        if about["type"] == "directory":
+            raise self.is_folder(key)
         return Found(about["size"], "", {})
 
     def sha256(self, key: str) -> str:
@@ -61,14 +64,18 @@ class FileStore(Store):
     def begin(self, target: Target) -> Upload:
         return FileUpload(self, target, self._path(target.key))
 
-    def put(self, target: Target, content: Content, part: Part) -> None:
+    def put(self, target: Target, content: Content, part: Part) -> bool:
         upload = self.begin(target)
         try:
             upload.send(1, part)
-            upload.complete(content)
+            return upload.complete(content)
         except BaseException:
             upload.abort()
             raise
+
+    def is_folder(self, key: str) -> SoraConfigError:
+        """The error for a key that no file can have."""
+        return SoraConfigError(f"{self.uri(key)} is a folder: put the name of a file behind it")
 
     def _path(self, key: str) -> ObjectStoragePath:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -84,6 +91,8 @@ class FileUpload(Upload):
         self._target = target
         self._fs: Any = path.fs
         self._path = path.path
+        if self._fs.isdir(self._path):  # a file would be moved into it, under its hidden name
+            raise store.is_folder(target.key)
         folder, _, name = self._path.rpartition("/")
         self._fs.makedirs(folder, exist_ok=True)
         self._remove_leftovers(folder, name)
@@ -95,13 +104,14 @@ class FileUpload(Upload):
         for chunk in part.chunks:
             self._file.write(chunk)
 
-    def complete(self, content: Content) -> None:  # noqa: ARG002 - nothing here keeps a digest
+    def complete(self, content: Content) -> bool:  # noqa: ARG002 - nothing here keeps a digest
         self._file.flush()
         with suppress(AttributeError, OSError):  # only a local file has a descriptor
             os.fsync(self._file.fileno())
         self._file.close()
         if not (self._target.only_new and self._link()):
             self._fs.mv(self._hidden, self._path)
+        return False
 
     def abort(self) -> None:
         self._file.close()

@@ -11,11 +11,9 @@ from airflow_provider_sora import masking
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, labels_of
+from airflow_provider_sora.transfers.store import Found, Store, Target, Upload, digest_label, labels_of
 
 log = masking.logger(__name__)
-
-CHUNK_MULTIPLE_BYTES = 256 * 1024  # of resumable uploads, by Google
 
 
 class GCSStore(Store):
@@ -59,12 +57,12 @@ class GCSStore(Store):
         writer = BlobWriter(blob, self._part_bytes, **self.options(target))
         return GCSUpload(self, target, blob, writer)
 
-    def put(self, target: Target, content: Content, part: Part) -> None:
-        blob = self._blob(target, {DIGEST_LABEL: content.sha256})
+    def put(self, target: Target, content: Content, part: Part) -> bool:
+        blob = self._blob(target, digest_label(content))
         data = part.read()
         with _Refusals(self, target):
             blob.upload_from_file(BytesIO(data), size=len(data), **self.options(target))
-        self._check(blob, data)
+        return self._check(blob, data)
 
     def options(self, target: Target) -> dict[str, Any]:
         """What an upload is told besides the object's own properties."""
@@ -75,13 +73,14 @@ class GCSStore(Store):
             "if_generation_match": 0 if target.only_new else None,
         }
 
-    def _check(self, blob: Any, data: bytes) -> None:
-        """Compare checksums: for an upload of one request the library leaves that to the store."""
+    def _check(self, blob: Any, data: bytes) -> bool:
+        """Compare checksums, where the store states one: for an upload of one request the library leaves that to it."""
         from google_crc32c import value as crc32c
 
         expected = base64.b64encode(crc32c(data).to_bytes(4, "big")).decode()
         if blob.crc32c not in (None, expected):
             raise self.damaged(blob.name, f"its crc32c is {blob.crc32c}, that of what was sent {expected}")
+        return blob.crc32c is not None
 
     def damaged(self, key: str, why: object) -> SoraContentError:
         """The error for an object that is not what was sent, which is gone then."""
@@ -113,14 +112,20 @@ class GCSUpload(Upload):
             for chunk in part.chunks:
                 self._writer.write(chunk)
 
-    def complete(self, content: Content) -> None:
-        from google.api_core.exceptions import GoogleAPIError
-
+    def complete(self, content: Content) -> bool:
         with _Refusals(self._store, self._target):
             self._writer.close()
-        self._blob.reload()
-        self._blob.metadata = {**(self._blob.metadata or {}), DIGEST_LABEL: content.sha256}
+        if content.end_verified:
+            self._write_digest(content)
+        return True  # the checksum of the whole goes along with the last part, and is compared before it is visible
+
+    def _write_digest(self, content: Content) -> None:
+        """Metadata is fixed when an upload begins, before the digest is known."""
+        from google.api_core.exceptions import GoogleAPIError
+
         try:
+            self._blob.reload()
+            self._blob.metadata = {**(self._blob.metadata or {}), **digest_label(content)}
             self._blob.patch(if_metageneration_match=self._blob.metageneration)
         except GoogleAPIError as error:
             uri = self._store.uri(self._target.key)

@@ -13,6 +13,8 @@ from airflow_provider_sora.masking import quoted
 
 PARTS = ("id", "slug", "variant", "extension")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_JINJA_BEGINS = ("{{", "{%", "{#")
+_LOCAL_SCHEMES = frozenset({"file", "local"})  # fsspec's names for the disks of this machine
 _MAX_BYTES = 1024  # of a key in S3 and in Google's storage
 
 
@@ -34,6 +36,10 @@ def check_key(template: object, variants: tuple[str, ...], *, slug: bool = False
     """
     if not isinstance(template, str):
         return
+    if template.endswith("/"):
+        raise SoraConfigError(
+            f"key {template!r} names a folder: put a file's name behind it, such as {{id}}.{{extension}}"
+        )
     bare = _JINJA.sub("", template)
     try:
         fields = [field for field in Formatter().parse(bare) if field[1] is not None]
@@ -55,6 +61,25 @@ def check_key(template: object, variants: tuple[str, ...], *, slug: bool = False
         raise SoraConfigError(f"key {template!r} would give {videos} videos one key: put {{id}} into it")
 
 
+def check_local(path: object) -> None:
+    """Check that a path on this machine's disks is absolute, before or after Jinja has rendered it.
+
+    With two slashes, ``file://mnt/x`` is the folder ``mnt`` below wherever the task happens to run.
+
+    :raises SoraConfigError: it is not
+    """
+    if not isinstance(path, str) or path.startswith(_JINJA_BEGINS):
+        return
+    scheme, separator, rest = path.partition("://")
+    if not separator and not path.startswith("/"):
+        raise SoraConfigError(f"path is {path!r}; it has to be absolute, or a URL: tasks run in folders of their own")
+    if scheme.lower() in _LOCAL_SCHEMES and not rest.startswith(("/", *_JINJA_BEGINS)):
+        raise SoraConfigError(
+            f"path is {path!r}; after {scheme}:// an absolute path has to follow, which begins with a third slash: "
+            f"{scheme}:///{rest}"
+        )
+
+
 def fill_key(template: str, video_id: str, variant: str, content_type: str, slug: str = "") -> str:
     """The key for one file.
 
@@ -62,10 +87,11 @@ def fill_key(template: str, video_id: str, variant: str, content_type: str, slug
     """
     key = template.format(id=safe_id(video_id), slug=slug, variant=variant, extension=EXTENSIONS[content_type])
     path = key.partition("://")[2] or key
-    if ".." in path.split("/") or re.search(r"[\x00-\x1f\x7f]", key) or len(path.encode()) > _MAX_BYTES:
+    parts = path.split("/")
+    if ".." in parts or parts[-1] in ("", ".") or re.search(r"[\x00-\x1f\x7f]", key) or len(path.encode()) > _MAX_BYTES:
         raise SoraConfigError(
-            f"key {key[:200]!r} is no safe path: it may have no part '..', no control character "
-            f"and no more than {_MAX_BYTES} bytes"
+            f"key {key[:200]!r} is no safe path: it may have no part '..', no control character, "
+            f"no more than {_MAX_BYTES} bytes, and has to end with the name of a file"
         )
     return key
 

@@ -38,7 +38,10 @@ log = masking.logger(__name__)
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file in storage: where, how many bytes, which type, SHA-256 in hex."""
+    """One file in storage: where, how many bytes, which type, SHA-256 in hex.
+
+    :param verified: it is proved that nothing is missing, neither of what came nor of what the store has got
+    """
 
     video_id: str
     variant: str
@@ -46,6 +49,7 @@ class StoredFile:
     size_bytes: int
     content_type: str
     sha256: str
+    verified: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Mover:
     :param clients: by connection id
     :param open_store: the store, once it is open; asked for as late as possible
     :param parts: the memory that all moves share
-    :param delete: delete a video on the server once all its variants have been stored
+    :param delete: delete a video on the server once all its variants have been stored and are proved to be whole
     :param stop: ends all moves once it is set
     """
 
@@ -99,7 +103,7 @@ class Mover:
             except Exception as error:  # noqa: BLE001 - others are moved all the same; it is raised at the end
                 failures.append((f"{variant} of video {video.manifest.id}", error))
         if self._delete and not failures:
-            self._delete_video(video.manifest)
+            self._let_go(video.manifest, stored)
         return stored, failures
 
     def _move(self, video: VideoToMove, variant: Variant) -> StoredFile:
@@ -126,27 +130,38 @@ class Mover:
                 return same
             target = Target(key, video_id, variant, stream.content_type, existing.only_new)
             try:
-                content = move(stream, self._open_store, target, self._parts)
+                content, confirmed = move(stream, self._open_store, target, self._parts)
             except SoraTargetExistsError:
                 # Somebody wrote it meanwhile: perhaps a twin of this task, or a call that was sent twice.
                 done = existing.look({key: None}, must_know=True)
                 if done is None:
                     raise
                 return done
-        self._verify(key, content)
+        confirmed = self._verify(key, content) or confirmed
         uri = self._open_store().uri(key)
         log.info("Video %s: %s stored, %s bytes at %s", video_id, variant, content.size_bytes, uri)
-        return _stored(content, uri)
+        if not content.end_verified:
+            log.warning("Nothing proves that %s is whole: the server did not say how long it is", uri)
+        return _stored(content, uri, verified=confirmed and content.end_verified)
 
-    def _verify(self, key: str, content: Content) -> None:
+    def _verify(self, key: str, content: Content) -> bool:
+        """Look a file up that was just written; False where the store does not let us.
+
+        :raises SoraContentError: it is not the one that was written
+        """
         store = self._open_store()
-        found = store.find(key)
+        try:
+            found = store.find(key)
+        except Exception as error:  # noqa: BLE001 - each store has its own; the file is there whatever it says
+            log.warning("%s is stored, but cannot be looked up: %s", store.uri(key), error)
+            return False
         size = None if found is None else found.size_bytes
         if size != content.size_bytes:
             raise SoraContentError(
                 f"{store.uri(key)} has {size} bytes after {content.size_bytes} were written: "
                 "something else writes there"
             )
+        return True
 
     def _key(self, video: VideoToMove, variant: Variant, content_type: str) -> str:
         return fill_key(self._template, video.manifest.id, variant, content_type, video.slug)
@@ -160,7 +175,13 @@ class Mover:
             f"{error}; its manifest says it was kept until {video.expires_at} (unix seconds)"
         )
 
-    def _delete_video(self, video: VideoManifest) -> None:
+    def _let_go(self, video: VideoManifest, files: list[StoredFile]) -> None:
+        """Delete a video on the server, where all its files are proved to be whole."""
+        doubtful = [file.uri for file in files if not file.verified]
+        if doubtful:
+            uris = " and ".join(doubtful)
+            log.warning("Video %s stays on the server: nothing proves that %s is whole", video.id, uris)
+            return
         try:
             self._clients[video.conn_id].send(build(DeleteVideo, video_id=video.id))
             log.info("Video %s was deleted on the server", video.id)
@@ -194,18 +215,29 @@ class _Existing:
         if self._if_exists == "replace" and not must_know:
             return None
         for key in keys:
-            found = self._store.find(key)
+            found = self._find(key)
             if found is not None and (done := self._judge(key, found)) is not None:
                 return done
         return None
+
+    def _find(self, key: str) -> Found | None:
+        try:
+            return self._store.find(key)
+        except SoraError:
+            raise
+        except Exception as error:
+            if self._if_exists != "replace":
+                raise
+            log.warning("%s cannot be looked up, and will be written: %s", self._store.uri(key), error)
+            return None
 
     def _judge(self, key: str, found: Found) -> StoredFile | None:
         if self._if_exists == "fail":
             raise self._store.exists(key)
         if found.is_of(self._video_id, self._variant):
             if found.sha256:
-                content = Content(self._video_id, self._variant, found.size_bytes, found.content_type, found.sha256)
-                return _stored(content, self._store.uri(key))
+                uri, size, kind = self._store.uri(key), found.size_bytes, found.content_type
+                return StoredFile(self._video_id, self._variant, uri, size, kind, found.sha256, verified=True)
             self.only_new = False  # an earlier try died before it had written the digest: move it again
         elif self._if_exists == "skip" and self._store.keeps_labels:
             raise self._other(key)
@@ -221,7 +253,7 @@ class _Existing:
         content = stream.drain()
         if self._store.sha256(key) != content.sha256:
             raise self._other(key)
-        return _stored(content, self._store.uri(key))
+        return _stored(content, self._store.uri(key), verified=content.end_verified)
 
     def _other(self, key: str) -> SoraTargetExistsError:
         return SoraTargetExistsError(
@@ -230,5 +262,7 @@ class _Existing:
         )
 
 
-def _stored(content: Content, uri: str) -> StoredFile:
-    return StoredFile(content.video_id, content.variant, uri, content.size_bytes, content.content_type, content.sha256)
+def _stored(content: Content, uri: str, *, verified: bool) -> StoredFile:
+    return StoredFile(
+        content.video_id, content.variant, uri, content.size_bytes, content.content_type, content.sha256, verified
+    )

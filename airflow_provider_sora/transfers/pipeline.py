@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Self
+from typing import NamedTuple, Self
 
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.content import Content
@@ -53,7 +53,14 @@ class Parts:
         self._free.put(part)
 
 
-def move(stream: ContentStream, open_store: Callable[[], Store], target: Target, parts: Parts) -> Content:
+class Moved(NamedTuple):
+    """What was moved, and whether the store's own answer proves that it has got it."""
+
+    content: Content
+    confirmed: bool
+
+
+def move(stream: ContentStream, open_store: Callable[[], Store], target: Target, parts: Parts) -> Moved:
     """Bring a stream to its target, which is visible only once the stream was whole and the store has said so too.
 
     :param open_store: the store, asked for when the first part is there
@@ -64,8 +71,7 @@ def move(stream: ContentStream, open_store: Callable[[], Store], target: Target,
     try:
         store = open_store()
         if stream.at_end():
-            store.put(target, stream.content, first)
-            return stream.content
+            return Moved(stream.content, store.put(target, stream.content, first))
         upload = store.begin(target)
     finally:
         if upload is None:
@@ -75,11 +81,10 @@ def move(stream: ContentStream, open_store: Callable[[], Store], target: Target,
             courier.bring(first)
             while not stream.at_end():
                 courier.bring(parts.take(stream))
-        upload.complete(stream.content)
+        return Moved(stream.content, upload.complete(stream.content))
     except BaseException:
         _abort(upload, store.uri(target.key))
         raise
-    return stream.content
 
 
 class _Courier:

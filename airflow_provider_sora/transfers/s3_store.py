@@ -13,11 +13,10 @@ from airflow_provider_sora import masking
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, labels_of
+from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, digest_label, labels_of
 
 log = masking.logger(__name__)
 
-MIN_PART_BYTES = 5 * 1024 * 1024  # S3's own limit, for all parts but the last
 MAX_PARTS = 10_000
 _TAKEN = frozenset({"PreconditionFailed", "412"})
 # botocore sends a call again whose answer got lost: the second answer is then about what the first has done.
@@ -65,15 +64,15 @@ class S3Store(Store):
         )
         return S3Upload(self, target, answer["UploadId"])
 
-    def put(self, target: Target, content: Content, part: Part) -> None:
+    def put(self, target: Target, content: Content, part: Part) -> bool:
         from botocore.exceptions import ClientError
 
         self._abort_leftovers(target.key)
         digest = base64.b64encode(bytes.fromhex(content.sha256)).decode()
-        metadata = self._metadata(target) | {DIGEST_LABEL: content.sha256}
+        metadata = self._metadata(target) | digest_label(content)
         checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digest} if self.part_checksum() else {}
         try:
-            self.call(
+            answer = self.call(
                 "PutObject",
                 target.key,
                 Body=part,
@@ -86,6 +85,7 @@ class S3Store(Store):
             if error.response["Error"]["Code"] in _TAKEN:
                 raise self.exists(target.key) from error
             raise
+        return bool(checksum) and answer.get("ChecksumSHA256") == digest
 
     def call(self, operation: str, key: str, **arguments: Any) -> Any:
         """One call about `key`, with those of the user's arguments that it takes."""
@@ -163,7 +163,7 @@ class S3Upload(Upload):
         checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
-    def complete(self, content: Content) -> None:
+    def complete(self, content: Content) -> bool:
         from botocore.exceptions import ClientError
 
         parts = [self._parts[number] for number in sorted(self._parts)]
@@ -179,17 +179,18 @@ class S3Upload(Upload):
             if error.response["Error"]["Code"] not in _PERHAPS_DONE:
                 raise
             self._check_done(content, error)
-            return
-        self._check(answer.get("ChecksumCRC32"), parts)
+            return True
+        confirmed = self._check(answer.get("ChecksumCRC32"), parts)
         self._write_digest(content)
+        return confirmed
 
     def abort(self) -> None:
         self._store.call("AbortMultipartUpload", self._target.key, UploadId=self._id)
 
-    def _check(self, stated: str | None, parts: list[dict[str, Any]]) -> None:
+    def _check(self, stated: str | None, parts: list[dict[str, Any]]) -> bool:
         """Compare the whole's checksum with that of the parts, where the store states one."""
         if stated is None or "-" not in stated or any("ChecksumCRC32" not in part for part in parts):
-            return
+            return False
         joined = b"".join(base64.b64decode(part["ChecksumCRC32"]) for part in parts)
         expected = base64.b64encode(zlib.crc32(joined).to_bytes(4, "big")).decode()
         if stated.partition("-")[0] != expected:
@@ -198,11 +199,15 @@ class S3Upload(Upload):
                 f"{self._uri()} was damaged on the way into the store: its checksum is {stated}, "
                 f"that of what was sent {expected}"
             )
+        return True
 
     def _check_done(self, content: Content, error: Exception) -> None:
         from botocore.exceptions import ClientError
 
-        found = self._store.find(self._target.key)
+        try:
+            found = self._store.find(self._target.key)
+        except ClientError:
+            raise error from None
         ours = found is not None and found.is_of(self._target.video_id, self._target.variant)
         if not ours or found is None or found.size_bytes != content.size_bytes:
             if self._target.only_new and found is not None:
@@ -216,7 +221,9 @@ class S3Upload(Upload):
         """Metadata is fixed when an upload begins, before the digest is known: it becomes a tag."""
         from botocore.exceptions import ClientError
 
-        tags = {**self._store.tags, DIGEST_LABEL: content.sha256}
+        if not content.end_verified:
+            return
+        tags = {**self._store.tags, **digest_label(content)}
         try:
             self._store.call(
                 "PutObjectTagging",

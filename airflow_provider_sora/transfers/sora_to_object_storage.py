@@ -9,7 +9,7 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.gcs_store import GCSStore
-from airflow_provider_sora.transfers.keys import text_of
+from airflow_provider_sora.transfers.keys import check_local, text_of
 from airflow_provider_sora.transfers.s3_store import S3Store
 from airflow_provider_sora.transfers.store import Store, needing
 
@@ -23,8 +23,8 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
     S3 and Google's storage are written to as `SoraToS3Operator` and `SoraToGCSOperator` do, everything else through a
     hidden file that is renamed.
 
-    :param path: a URL such as ``s3://bucket/{{ ds }}/{id}.{extension}`` or ``file:///mnt/videos/{id}.{extension}``; may
-        have ``{id}``, ``{slug}``, ``{variant}`` and ``{extension}``
+    :param path: a URL such as ``s3://bucket/{{ ds }}/{id}.{extension}`` or, with three slashes,
+        ``file:///mnt/videos/{id}.{extension}``; may have ``{id}``, ``{slug}``, ``{variant}`` and ``{extension}``
     :param storage_conn_id: the connection to the storage, where it needs one; may stand in the URL instead:
         ``s3://aws_default@bucket/…``
     """
@@ -34,12 +34,15 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
     def __init__(self, *, path: str, storage_conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.check_target(path)
+        check_local(path)
         self.path = path
         self.storage_conn_id = storage_conn_id
 
     def key_template(self) -> str:
         """The whole URL, or the key below the bucket."""
-        scheme, _, rest = text_of("path", self.path).partition("://")
+        path = text_of("path", self.path)
+        check_local(path)
+        scheme, _, rest = path.partition("://")
         if scheme not in _S3 | _GCS:
             return self.path
         bucket, _, key = rest.partition("/")

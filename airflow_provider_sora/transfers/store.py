@@ -62,8 +62,8 @@ class Upload(ABC):
         """Bring part `number`, from 1, to the store. Called from several threads where the store has `workers`."""
 
     @abstractmethod
-    def complete(self, content: Content) -> None:
-        """Make the whole visible, in one step.
+    def complete(self, content: Content) -> bool:
+        """Make the whole visible, in one step; whether the store's own answer proves that it has what was sent.
 
         :raises SoraTargetExistsError: something is there already, and only what is new was to be written
         :raises SoraContentError: what the store has got is not what was sent; it is gone again
@@ -90,19 +90,30 @@ class Store(ABC):
 
     @abstractmethod
     def find(self, key: str) -> Found | None:
-        """What lies at `key`."""
+        """What lies at `key`.
+
+        :raises SoraConfigError: a folder does
+        """
 
     @abstractmethod
     def begin(self, target: Target) -> Upload:
-        """Begin to write a file in parts."""
+        """Begin to write a file in parts.
+
+        :raises SoraConfigError: no file can have this key
+        """
 
     @abstractmethod
-    def put(self, target: Target, content: Content, part: Part) -> None:
-        """Write a file that is one part; raises what `Upload.complete` does."""
+    def put(self, target: Target, content: Content, part: Part) -> bool:
+        """Write a file that is one part; returns and raises what `begin` and `Upload.complete` do."""
 
     def exists(self, key: str) -> SoraTargetExistsError:
         """The error for a key that is taken."""
         return SoraTargetExistsError(f"{self.uri(key)} exists, and is not to be replaced (if_exists)")
+
+
+def digest_label(content: Content) -> dict[str, str]:
+    """The digest, for content whose end is proved: a file that has it need not be moved again."""
+    return {DIGEST_LABEL: content.sha256} if content.end_verified else {}
 
 
 def labels_of(metadata: Mapping[str, str] | None) -> dict[str, str]:

@@ -20,10 +20,11 @@ from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.decisions import RetryPolicy
 from airflow_provider_sora.api.requests import DownloadContent
+from tests.media import mp4
 
 MIB = 1024 * 1024
-LARGE = b"\x00\x00\x00\x20ftypisom" + hashlib.shake_256(b"a video").digest(3 * MIB)
-SMALL = b"\x00\x00\x00\x20ftypisom" + bytes(1000)
+LARGE = mp4(3 * MIB + 12, hashlib.shake_256(b"a video").digest(3 * MIB))
+SMALL = mp4(1012)
 WITHIN = 10  # seconds until a test that hangs is failed
 
 
@@ -136,7 +137,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, MIB + 70_000, len(LARGE)])
 def test_a_large_body_comes_whole(blocking: bool, size: int) -> None:
-    body = LARGE[:size]
+    body = mp4(size)
     with TcpServer(head(body) + body) as server:
         assert download(server, blocking=blocking) == body
 

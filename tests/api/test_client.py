@@ -20,6 +20,7 @@ from airflow_provider_sora.api.requests import (
     Upload,
 )
 from tests.api.conftest import CONFIG, Client, Server, answer, job, litellm_id
+from tests.media import mp4
 
 CREATE = CreateVideo(prompt="a cat")
 RETRIEVE = RetrieveVideo(video_id="video_1")
@@ -218,7 +219,7 @@ def test_progress_may_go_unheard(server: Server) -> None:
 
 
 def test_content_is_asked_for_uncompressed(server: Server) -> None:
-    server.will(httpx.Response(200, content=b"\x00\x00\x00\x20ftypisom"))
+    server.will(httpx.Response(200, content=mp4(100)))
     with SoraClient(CONFIG, transport=httpx.MockTransport(server.handle)) as client:
         assert b"".join(client.read_content(DownloadContent(video_id="v")))
     assert server.requests[0].headers["accept-encoding"] == "identity"

@@ -95,12 +95,19 @@ def test_no_secret_is_in_the_repr() -> None:
         ("seconds_as", "words"),
         ("timeout_seconds", 0),
         ("connect_timeout_seconds", -1),
+        ("low_speed_limit", -1),
+        ("low_speed_seconds", 0),
         ("requests_per_minute", 0),
     ],
 )
 def test_a_value_that_will_not_do_is_named(field: str, value: Any) -> None:
     with pytest.raises(SoraConfigError, match=f"{field} is {value!r}; it has to be"):
         SoraConfig("https://host", **{field: value})
+
+
+def test_how_slow_content_may_be_is_handed_on() -> None:
+    low = SoraConfig("https://host", low_speed_limit=0, low_speed_seconds=3).low_speed
+    assert (low.bytes_per_second, low.seconds) == (0, 3)
 
 
 def test_the_timeouts_are_handed_on() -> None:

@@ -19,10 +19,10 @@ from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.decisions import RetryPolicy
 from airflow_provider_sora.api.requests import DownloadContent
 from tests.api.conftest import Server, job
+from tests.media import mp4
 
-HEAD = b"\x00\x00\x00\x20ftypisom"
-MP4 = HEAD + bytes(index * 7 % 251 for index in range(988))
-OTHER = HEAD + bytes(index * 11 % 241 for index in range(988))
+MP4 = mp4(1000, bytes(index * 7 % 251 for index in range(988)))
+OTHER = mp4(1000, bytes(index * 11 % 241 for index in range(988)))
 STEP = 100
 POLICY = RetryPolicy(attempts=3, base_seconds=2, max_seconds=10)
 

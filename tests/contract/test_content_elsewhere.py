@@ -14,9 +14,10 @@ import pytest
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.emulator import Clock, Emulator, Fault
 from airflow_provider_sora.hooks.sora import SoraHook
+from tests.media import mp4
 from tests.pictures import png
 
-MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(1000)
+MP4 = mp4(1012)
 
 
 class Elsewhere:

@@ -52,6 +52,8 @@ def test_everything_in_extra_arrives() -> None:
         "query": '{"api-version": "2"}',
         "timeout": "9",
         "connect_timeout": 3,
+        "low_speed_limit": "5",
+        "low_speed_time": 7,
         "verify": "/ca.pem",
         "encoding": "multipart",
         "seconds_as": "number",
@@ -60,6 +62,7 @@ def test_everything_in_extra_arrives() -> None:
     config = config_of(host="https://h", password="k", extra=extra)
     assert (config.auth, config.headers, config.query) == ("api-key", {"X": "1"}, {"api-version": "2"})
     assert (config.timeout_seconds, config.connect_timeout_seconds, config.verify) == (9.0, 3.0, "/ca.pem")
+    assert (config.low_speed.bytes_per_second, config.low_speed.seconds) == (5.0, 7.0)
     assert (config.encoding, config.seconds_as, config.allow_private_urls) == ("multipart", "number", True)
     assert config.api_key == "k"
 

@@ -154,8 +154,10 @@ def test_a_video_is_downloaded_to_a_path(fast: Emulator, source: dict[str, Any],
 
 
 def test_a_relative_path_is_refused(source: dict[str, Any]) -> None:
-    with pytest.raises(AirflowFailException, match=r"path is 'x\.mp4'; it has to be absolute"):
-        SoraDownloadVideoOperator(task_id="d", video=source, path="x.mp4").execute({})
+    with pytest.raises(AirflowFailException, match=r"path is 'file:///x\.mp4'; it has to be absolute"):
+        SoraDownloadVideoOperator(task_id="d", video=source, path="file:///x.mp4").execute({})
+    with pytest.raises(SoraConfigError, match=r"path is 'x\.mp4'; it has to be absolute"):
+        SoraDownloadVideoOperator(task_id="d", video=source, path="x.mp4")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora.exceptions import SoraConfigError
-from airflow_provider_sora.transfers.keys import check_key, fill_key, safe_id, safe_slug
+from airflow_provider_sora.transfers.keys import check_key, check_local, fill_key, safe_id, safe_slug
 
 
 def test_a_key_is_filled_with_id_variant_and_extension() -> None:
@@ -34,6 +34,8 @@ def test_jinja_and_values_of_other_tasks_are_left_alone(template: Any) -> None:
         ("a/{id.x}{0}{}", ("video",), 1, "it may have {id}"),
         ("a/{id}", ("video", "thumbnail"), 1, "put {variant} into it"),
         ("a/{variant}", ("video",), 2, "would give 2 videos one key"),
+        ("a/{id}/", ("video",), 1, "names a folder: put a file's name behind it"),
+        ("a/{{ ds }}/", ("video",), 1, "names a folder"),
     ],
 )
 def test_a_key_that_will_not_do_is_named(template: str, variants: tuple[str, ...], videos: int, words: str) -> None:
@@ -78,7 +80,38 @@ def test_a_slug_of_which_nothing_is_left_is_named() -> None:
         safe_slug("猫")
 
 
-@pytest.mark.parametrize("template", ["a/../{id}", "../{id}", "s3://bucket/../{id}", "a\n{id}", "a" * 1025 + "{id}"])
+@pytest.mark.parametrize(
+    "template", ["a/../{id}", "../{id}", "s3://bucket/../{id}", "a\n{id}", "a" * 1025 + "{id}", "a/", "a/.", "/"]
+)
 def test_what_was_rendered_to_no_safe_path_is_named(template: str) -> None:
     with pytest.raises(SoraConfigError, match="is no safe path"):
         fill_key(template, "v", "video", "video/mp4")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("file://mnt/videos/{id}.mp4", "third slash: file:///mnt/videos/{id}.mp4"),
+        ("file://localhost/mnt/{id}.mp4", "third slash"),
+        ("FILE://mnt/{id}.mp4", "third slash: FILE:///mnt/{id}.mp4"),
+        ("local://mnt/{{ ds }}/{id}.mp4", "third slash: local:///mnt/{{ ds }}/{id}.mp4"),
+        ("file://", "third slash"),
+        ("mnt/{id}.mp4", "has to be absolute, or a URL"),
+        ("file:/mnt/{id}.mp4", "has to be absolute, or a URL"),
+        ("./{id}.mp4", "has to be absolute, or a URL"),
+        ("~/{id}.mp4", "has to be absolute, or a URL"),
+    ],
+)
+def test_a_path_below_wherever_the_task_runs_is_named(path: str, words: str) -> None:
+    with pytest.raises(SoraConfigError) as caught:
+        check_local(path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["file:///mnt/{id}", "local:///x", "/mnt/{id}", "s3://mnt/{id}", "memory://mnt/x", "sftp://host/x", "{{ ds }}/x",
+     "file://{{ params.root }}/x", "{% if x %}a{% endif %}", "{# x #}a", None, object()],
+)  # fmt: skip
+def test_other_paths_are_left_alone(path: Any) -> None:
+    check_local(path)

@@ -20,7 +20,7 @@ from airflow_provider_sora.transfers.store import Found, Store, Target, Upload
 from airflow_provider_sora.transfers.stream import ContentStream, TransferStoppedError
 
 LOG = logging.getLogger(__name__)
-HEAD = b"\x00\x00\x00\x20ftypisom"
+HEAD = b"\x00\x00\x00\x20ftypisom"  # nothing here looks further
 TARGET = Target("x", "video_1", "video", "video/mp4", only_new=False)
 
 
@@ -31,7 +31,7 @@ def video(size: int, on_open: Callable[[int | None], None]) -> Generator[bytes, 
     while left:
         yield bytes(min(left, 100_000))
         left -= min(left, 100_000)
-    return Content("video_1", "video", size, "video/mp4", "0" * 64)
+    return Content("video_1", "video", size, "video/mp4", "0" * 64, end_verified=True)
 
 
 def stream_of(size: int, stop: threading.Event | None = None) -> ContentStream:
@@ -56,15 +56,17 @@ class Recording(Store, Upload):
     def begin(self, target: Target) -> Upload:
         return self
 
-    def put(self, target: Target, content: Content, part: Part) -> None:
+    def put(self, target: Target, content: Content, part: Part) -> bool:
         self.ended.append("put")
+        return True
 
     def send(self, number: int, part: Part) -> None:
         self.hold(number)
         self.sent[number] = part.size_bytes
 
-    def complete(self, content: Content) -> None:
+    def complete(self, content: Content) -> bool:
         self.ended.append("completed")
+        return True
 
     def abort(self) -> None:
         self.ended.append("aborted")
@@ -80,7 +82,7 @@ class Recording(Store, Upload):
 )
 def test_parts_are_full_but_for_the_last(size: int, expected: dict[int, int]) -> None:
     store = Recording()
-    assert move(stream_of(size), lambda: store, TARGET, Parts(3, 400_000)).size_bytes == size
+    assert move(stream_of(size), lambda: store, TARGET, Parts(3, 400_000)).content.size_bytes == size
     assert (store.sent, store.ended) == (expected, ["completed"])
 
 

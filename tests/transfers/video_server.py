@@ -10,13 +10,15 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+from tests.media import mp4
+
 MIB = 1024 * 1024
 
 
 def long_video(size: int) -> bytes:
-    """Bytes that begin like an MP4."""
+    """An MP4 as far as its boxes go."""
     block = random.Random(7).randbytes(MIB)  # noqa: S311
-    return (b"\x00\x00\x00\x20ftypisom" + block * (size // MIB + 1))[:size]
+    return mp4(size, block)
 
 
 class VideoServer:
@@ -31,6 +33,7 @@ class VideoServer:
         self.knows_range = True
         self.body: tuple[str, bytes] | None = None  # answered with status 200 instead of the video
         self.extra_length = 0  # said on top of the true length
+        self.measured = True  # says how long the content is; otherwise it ends with the connection
         self.requests: list[tuple[str, str]] = []
         self.deleted = False
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
@@ -69,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         total = len(self.video.content)
         found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(found[1]) if found and self.video.knows_range else 0
-        headers = {"Content-Length": str(total - start + self.video.extra_length), "Content-Type": "video/mp4"}
+        headers = {"Content-Type": "video/mp4"}
+        if self.video.measured:
+            headers["Content-Length"] = str(total - start + self.video.extra_length)
         if self.video.knows_range:
             headers["ETag"] = '"v1"'
         if start:
@@ -79,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(memoryview(self.video.content)[start:drop])
         if drop is not None:
             self.video.drops.remove(drop)
-        if drop is not None or self.video.extra_length:
+        if drop is not None or self.video.extra_length or not self.video.measured:
             self.close_connection = True
 
     def do_DELETE(self) -> None:
