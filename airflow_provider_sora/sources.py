@@ -119,7 +119,7 @@ def _decode(field: str, url: str) -> bytes:
 
 
 def _read_path(field: str, source: Any, storage_conn_id: str | None) -> tuple[bytes, str]:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_sora.compat import ObjectStoragePath
 
     if not source or not isinstance(source, str | Path | ObjectStoragePath):
         raise SoraConfigError(f"{field} is {str(source)[:100]!r}; it has to be a path, a URL, bytes or an id")

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_sora.compat import (
     AirflowFailException,
     ObjectStoragePath,
     Param,
@@ -25,7 +25,6 @@ from airflow.providers.common.compat.sdk import (
     task,
     task_group,
 )
-
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import Param, dag
-
+from airflow_provider_sora.compat import Param, dag
 from airflow_provider_sora.operators.sora import (
     SoraCreateCharacterOperator,
     SoraCreateVideoOperator,

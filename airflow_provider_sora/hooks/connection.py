@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from airflow.providers.common.compat.sdk import Connection
-
 from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.compat import Connection
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraAuthError,

@@ -7,9 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 from pydantic import ValidationError
 
 from airflow_provider_sora import sources
@@ -36,6 +33,7 @@ from airflow_provider_sora.api.requests import (
     Variant,
 )
 from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks.calls import api_call
@@ -206,8 +204,7 @@ class SoraHook(BaseHook):
     async def cancel_video_aio(self, video_id: str) -> str:
         """`cancel_video` for an event loop."""
         try:
-            connection = await get_async_connection(self.sora_conn_id, hook=self)
-            config = read_config(connection, await get_async_extra_dejson(connection))
+            config = read_config(*await get_async_connection(self, self.sora_conn_id))
             async with await AsyncSoraClient.create(in_a_hurry(config), RetryPolicy(attempts=1)) as client:
                 return cancelled(video_id, await client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
@@ -232,8 +229,7 @@ class SoraHook(BaseHook):
 
     async def get_async_conn(self) -> AsyncSoraClient:
         """A client for the running event loop; whoever asks closes it."""
-        connection = await get_async_connection(self.sora_conn_id, hook=self)
-        return await AsyncSoraClient.create(read_config(connection, await get_async_extra_dejson(connection)))
+        return await AsyncSoraClient.create(read_config(*await get_async_connection(self, self.sora_conn_id)))
 
     async def shared_async_conn(self) -> AsyncSoraClient:
         """The hook's own client for the running event loop; `aclose` closes it."""

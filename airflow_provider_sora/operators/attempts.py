@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Context
-
+from airflow_provider_sora.compat import Context
 from airflow_provider_sora.submission import Attempt, OnAmbiguous
 
 

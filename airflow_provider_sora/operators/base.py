@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, get_args
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
-
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import Request
+from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook

@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
-
 from airflow_provider_sora.api.requests import Variant
+from airflow_provider_sora.compat import BaseOperator, Context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest

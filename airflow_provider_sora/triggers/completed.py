@@ -7,10 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
-from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_sora.api.arrivals import Arrivals
+from airflow_provider_sora.compat import BaseEventTrigger
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest

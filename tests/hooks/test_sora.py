@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.requests import RetrieveVideo
+from airflow_provider_sora.compat import Connection
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError, SoraRateLimitError
 from airflow_provider_sora.hooks.connection import read_config

@@ -7,9 +7,9 @@ from typing import Any
 
 import google_crc32c
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.sora_to_gcs import SoraToGCSOperator
 from tests.transfers.gcs_server import GCSServer

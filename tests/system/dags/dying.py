@@ -8,10 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
-
 from airflow_provider_sora import submission
 from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.compat import DAG
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 
