@@ -29,7 +29,7 @@ def test_this_airflow_has_every_name(name: str) -> None:
 
 def test_a_retry_policy_is_there_from_airflow_3_3_on() -> None:
     if compat.AIRFLOW_V_3_3_PLUS:
-        assert compat.RetryPolicy
+        assert compat.RetryPolicy is not None
     else:
         with pytest.raises(ImportError, match=r"has no RetryPolicy: looked in airflow\.sdk"):
             _ = compat.RetryPolicy
@@ -118,7 +118,8 @@ def test_the_loop_is_not_blocked_for_a_connection(
 ) -> None:
     monkeypatch.setattr(compat, "AIRFLOW_V_3_2_PLUS", version >= (3, 2))
     monkeypatch.setattr(compat, "_connection_type", lambda: connection_type)
-    assert asyncio.run(compat.connection_on_loop(hook(), "c")) == expected
+    found: Any = asyncio.run(compat.connection_on_loop(hook(), "c"))
+    assert found == expected
 
 
 @pytest.mark.parametrize(

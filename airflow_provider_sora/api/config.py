@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from airflow_provider_sora import __version__
-from airflow_provider_sora.api.encoding import Encoding, SecondsAs
+from airflow_provider_sora.api.encoding import Encoding
 from airflow_provider_sora.exceptions import SoraConfigError
 
 AuthScheme = Literal["bearer", "api-key", "none"]
@@ -33,8 +33,8 @@ class SoraConfig:
     :param query: query parameters sent with every request, for example ``api-version``
     :param timeout_seconds: for reading and writing: the longest silence, not the length of a whole download
     :param connect_timeout_seconds: for making the connection
-    :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
-    :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
+    :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it, and the other one where the
+        server cannot read that), ``json`` or ``multipart``
     :param allow_private_urls: fetch URLs that lead to local or private addresses
     :param requests_per_minute: how often the looks of all waits may ask this server, from one triggerer; None: no limit
     :param verify: check the server's certificate; or the path of a CA bundle to check it against
@@ -49,7 +49,6 @@ class SoraConfig:
     connect_timeout_seconds: float = 10.0
     verify: bool | str = True
     encoding: Encoding = "auto"
-    seconds_as: SecondsAs = "text"
     allow_private_urls: bool = False
     requests_per_minute: float | None = None
 
@@ -64,7 +63,7 @@ class SoraConfig:
                 raise SoraConfigError(
                     f"{what} has characters that no HTTP header can hold; it has to be printable ASCII"
                 )
-        for name, choices in (("auth", AuthScheme), ("encoding", Encoding), ("seconds_as", SecondsAs)):
+        for name, choices in (("auth", AuthScheme), ("encoding", Encoding)):
             if getattr(self, name) not in get_args(choices):
                 allowed = ", ".join(get_args(choices))
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")

@@ -10,12 +10,12 @@ from typing import TypeAlias, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api import decisions
+from airflow_provider_sora.api import decisions, negotiation
 from airflow_provider_sora.api.decisions import RetryPolicy, Wait
 from airflow_provider_sora.api.errors import connection_error, status_error
 from airflow_provider_sora.api.models import Video, VideoPage
 from airflow_provider_sora.api.requests import ListVideos, Request, RetrieveVideo
-from airflow_provider_sora.api.steps import Flow, Reply, Send, Sleep
+from airflow_provider_sora.api.steps import Flow, Reply, Sleep
 from airflow_provider_sora.exceptions import SoraError
 
 AnswerT = TypeVar("AnswerT")
@@ -29,7 +29,7 @@ def exchange(request: Request[AnswerT]) -> Flow[tuple[AnswerT, Reply]]:
     :raises SoraError: whatever became of it, in a class of its own
     """
     try:
-        reply = yield Send(request)
+        reply = yield from negotiation.send(request)
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=request.paid) from error
     if reply.status_code < 300:

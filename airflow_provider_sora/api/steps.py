@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from airflow_provider_sora.api.encoding import Sent
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.exceptions import SoraError
 
@@ -19,9 +20,13 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Send:
-    """Send this request to the server and read the whole answer."""
+    """Send this request to the server and read the whole answer.
+
+    :param encoding: in place of the connection's
+    """
 
     request: Request[Any]
+    encoding: Sent | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,17 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, and when (unix seconds). After `Sleep` and `Emit` only the time is of use."""
+    """What came back, and when (unix seconds). After `Sleep` and `Emit` only the time is of use.
+
+    :param sent_as: how the request's body was encoded, where the connection leaves that to the server
+    """
 
     at: float
     status_code: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     url: str = ""
+    sent_as: Sent | None = None
 
     @property
     def hint_seconds(self) -> float | None:

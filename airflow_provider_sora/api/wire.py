@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_sora.api import foreign
+from airflow_provider_sora.api import foreign, negotiation
 from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.encoding import encode
+from airflow_provider_sora.api.encoding import Encoding, encode, sent_encoding
 from airflow_provider_sora.api.errors import date_seconds
 from airflow_provider_sora.api.steps import Open, OpenUrl, Reply, Send
 from airflow_provider_sora.exceptions import SoraConfigError
@@ -46,8 +46,14 @@ class Wire:
             headers=self.config.all_headers()
             | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
             extensions=self._extensions(),
-            **encode(request, self.config.encoding, self.config.seconds_as),
+            **encode(request, self._encoding(step)),
         )
+
+    def _encoding(self, step: Send | Open) -> Encoding:
+        asked = step.encoding if isinstance(step, Send) else None
+        if asked is not None or self.config.encoding != "auto":
+            return asked or self.config.encoding
+        return negotiation.learned(step.request, self.config.base_url)
 
     def foreign_request(self, step: OpenUrl) -> httpx.Request:
         """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
@@ -66,7 +72,9 @@ class Wire:
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
         body = self._masked(response, body)
-        return Reply(self.clock(), response.status_code, response.headers, body, url or str(response.request.url))
+        sent_as = sent_encoding(response.request) if self.config.encoding == "auto" else None
+        asked = url or str(response.request.url)
+        return Reply(self.clock(), response.status_code, response.headers, body, asked, sent_as)
 
     def chunk(self, response: httpx.Response, body: bytes) -> Reply:
         """The next bytes of an open body."""

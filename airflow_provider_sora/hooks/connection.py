@@ -34,19 +34,28 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
         return SoraConfig(
             base_url=_host(connection),
             api_key=connection.password or None,
-            auth=extra.get("auth") or "bearer",
+            auth=_auth(connection, extra),
             headers=_string_map(extra, "headers"),
             query=_string_map(extra, "query"),
             timeout_seconds=_number(extra, "timeout", 60.0),
             connect_timeout_seconds=_number(extra, "connect_timeout", 10.0),
             verify=_verify(extra.get("verify")),
             encoding=extra.get("encoding") or "auto",
-            seconds_as=extra.get("seconds_as") or "text",
             requests_per_minute=_number(extra, "requests_per_minute", None),
             allow_private_urls=_flag(extra, "allow_private_urls"),
         )
     except SoraConfigError as error:
         raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
+
+
+def _auth(connection: Connection, extra: dict[str, Any]) -> Any:
+    scheme = extra.get("auth") or "bearer"
+    if scheme == "none" and (connection.password or "").strip():
+        raise SoraConfigError(
+            "auth in Extra is none, but Password holds a key, which would not be sent: clear Password, or remove auth "
+            "(bearer) or set it to api-key"
+        )
+    return scheme
 
 
 def _host(connection: Connection) -> str:

@@ -54,14 +54,20 @@ def test_everything_in_extra_arrives() -> None:
         "connect_timeout": 3,
         "verify": "/ca.pem",
         "encoding": "multipart",
-        "seconds_as": "number",
         "allow_private_urls": "true",
     }
     config = config_of(host="https://h", password="k", extra=extra)
     assert (config.auth, config.headers, config.query) == ("api-key", {"X": "1"}, {"api-version": "2"})
     assert (config.timeout_seconds, config.connect_timeout_seconds, config.verify) == (9.0, 3.0, "/ca.pem")
-    assert (config.encoding, config.seconds_as, config.allow_private_urls) == ("multipart", "number", True)
+    assert (config.encoding, config.allow_private_urls) == ("multipart", True)
     assert config.api_key == "k"
+
+
+def test_a_key_that_would_not_be_sent_is_a_contradiction() -> None:
+    with pytest.raises(SoraConfigError, match="connection 'c': auth in Extra is none, but Password holds a key"):
+        config_of(host="https://h", password="secret-key-1", extra={"auth": "none"})
+    for password in (None, "", " "):
+        assert config_of(host="https://h", password=password, extra={"auth": "none"}).api_key is None
 
 
 @pytest.mark.parametrize(
