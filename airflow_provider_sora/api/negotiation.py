@@ -42,7 +42,7 @@ _learned: dict[tuple[str, str], Sent] = {}
 
 def learned(request: Request[Any], base_url: str) -> Encoding:
     """The encoding that a server is known to read for this call, where the request can be put into it."""
-    known = _learned.get((str(httpx.URL(base_url)), type(request).__name__), "auto")
+    known: Encoding = _learned.get((str(httpx.URL(base_url)), type(request).__name__), "auto")
     return "auto" if known == "json" and not fits_json(request) else known
 
 
