@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as _airflow_version
 from packaging.version import Version
+
+from airflow_provider_sora.exceptions import SoraConfigError
 
 __all__ = [
     "AIRFLOW_V_3_0_PLUS",
@@ -115,9 +118,27 @@ def __getattr__(name: str) -> Any:
             found = getattr(import_module(module), old_name or name)
         except (ImportError, AttributeError):
             continue
+        if name == "ObjectStoragePath":
+            check_object_storage(found)
         globals()[name] = found
         return found
     raise ImportError(f"Airflow {_airflow_version} has no {name}: looked in {', '.join(_PLACES[name])}")
+
+
+def check_object_storage(path_type: Any) -> None:
+    """Try an ObjectStoragePath.
+
+    Airflow's before 3.2 are written for universal-pathlib 0.2; only 2.11.1 and 2.11.2 say so to an installer.
+
+    :raises SoraConfigError: it does not work with the installed universal-pathlib
+    """
+    try:
+        path_type("file:///")
+    except TypeError as error:
+        raise SoraConfigError(
+            f"Airflow {_airflow_version} does not work with universal-pathlib {version('universal-pathlib')}, which its "
+            "ObjectStoragePath is made of: install 'universal-pathlib<0.3', or Airflow with its constraints"
+        ) from error
 
 
 async def get_async_connection(hook: Any, conn_id: str) -> tuple[Connection, dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora import compat
+from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import SoraHook
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,16 @@ def test_a_retry_policy_is_there_from_airflow_3_3_on() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         _ = compat.Nothing
+
+
+def test_an_object_storage_path_that_universal_pathlib_breaks_names_both_and_the_way_out() -> None:
+    def broken(_: str) -> None:
+        raise TypeError("ObjectStoragePath(...) detected protocol file which is incompatible")  # universal-pathlib 0.3
+
+    words = r"Airflow [\d.]+ does not work with universal-pathlib [\d.]+, .*: install 'universal-pathlib<0\.3', or"
+    with pytest.raises(SoraConfigError, match=words):
+        compat.check_object_storage(broken)
+    compat.check_object_storage(compat.ObjectStoragePath)
 
 
 def test_of_common_compat_only_what_its_floor_has_is_imported() -> None:
