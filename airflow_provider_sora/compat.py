@@ -136,8 +136,8 @@ def check_object_storage(path_type: Any) -> None:
         path_type("file:///")
     except TypeError as error:
         raise SoraConfigError(
-            f"Airflow {_airflow_version} does not work with universal-pathlib {version('universal-pathlib')}, which its "
-            "ObjectStoragePath is made of: install 'universal-pathlib<0.3', or Airflow with its constraints"
+            f"Airflow {_airflow_version} does not work with universal-pathlib {version('universal-pathlib')}, of which "
+            "its ObjectStoragePath is made: install 'universal-pathlib<0.3', or Airflow with its constraint file"
         ) from error
 
 
