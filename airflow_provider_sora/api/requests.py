@@ -235,14 +235,7 @@ class ListVideos(Request[VideoPage]):
         return {name: str(value) for name, value in self if value is not None}
 
     def read(self, body: bytes) -> VideoPage:
-        page = read_model(VideoPage, str(self), body)
-        return page if b'"has_more"' in body else self._without_has_more(page)
-
-    def _without_has_more(self, page: VideoPage) -> VideoPage:
-        """A page of SGLang, which does not say whether there are more: a full one may not be the last."""
-        if self.limit is None or not 0 < self.limit <= len(page.data):
-            return page
-        return page.model_copy(update={"has_more": True, "last_id": page.last_id or page.data[-1].id})
+        return read_model(VideoPage, str(self), body)
 
 
 class DeleteVideo(Request[bool]):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -147,25 +146,3 @@ def test_a_request_of_no_kind_does_nothing() -> None:
         bare.path()
     with pytest.raises(NotImplementedError):
         bare.read(b"")
-
-
-@pytest.mark.parametrize(
-    ("limit", "has_more", "expected"),
-    [
-        (2, ..., (True, "v2")),
-        (3, ..., (False, None)),
-        (None, ..., (False, None)),
-        (0, ..., (False, None)),
-        (2, None, (False, None)),
-        (2, False, (False, None)),
-    ],
-)
-def test_a_full_page_that_does_not_say_whether_more_follow_may_not_be_the_last(
-    limit: int | None, has_more: Any, expected: tuple[bool, str | None]
-) -> None:
-    page: dict[str, Any] = {"data": [{"id": "v1", "status": "queued"}, {"id": "v2", "status": "queued"}]}
-    if has_more is not ...:
-        page["has_more"] = has_more
-    found = ListVideos(limit=limit).read(json.dumps(page).encode())
-    assert (found.has_more, found.last_id) == expected
-    assert ListVideos(limit=limit).read(b'{"data": []}').has_more is False
