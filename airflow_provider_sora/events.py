@@ -50,8 +50,12 @@ class VideoEvent(BaseModel):
         return cls(outcome="completed", video_id=manifest.id, step=step, video=manifest)
 
     @classmethod
-    def of_error(cls, video_id: str, error: SoraError) -> VideoEvent:
+    def of_error(cls, video_id: str, error: SoraError, step: int = 0) -> VideoEvent:
         """The event for a wait that brought no video."""
+        return cls._of_error(video_id, error).model_copy(update={"step": step})
+
+    @classmethod
+    def _of_error(cls, video_id: str, error: SoraError) -> VideoEvent:
         if isinstance(error, SoraVideoFailedError):
             outcome: Outcome = "refused" if isinstance(error, SoraVideoRefusedError) else "failed"
             return cls(outcome=outcome, video_id=video_id, status=error.status, code=error.code, message=error.message)
@@ -84,6 +88,11 @@ class VideoEvent(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """The event as plain JSON values: anything else can bring a triggerer down."""
         return self.model_dump(mode="json")
+
+    @property
+    def leaves_running(self) -> bool:
+        """Whether the wait ended before the job did."""
+        return self.outcome in ("timeout", "stopped")
 
     def manifest(self) -> VideoManifest:
         """The finished video.

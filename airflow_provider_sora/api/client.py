@@ -67,6 +67,13 @@ class SoraClient:
         """
         return self._run(flows.call(request, self._policy, self._jitter))
 
+    def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Reply]:
+        """Send a request once; its answer, and what it came with.
+
+        :raises SoraError: what became of it instead
+        """
+        return self._run(flows.exchange(request))
+
     def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
         """Look at a job until it is a video; see `flows.wait`."""
         return self._run(flows.wait(state, on_change, self._jitter))
@@ -75,6 +82,11 @@ class SoraClient:
     def clock_offset_seconds(self) -> float:
         """How far the server's clock is ahead of ours, by the `Date` of its last answer."""
         return self._wire.clock_offset_seconds
+
+    @property
+    def knows_server_clock(self) -> bool:
+        """Whether the server has told the time (`Date`)."""
+        return self._wire.knows_server_clock
 
     def list_videos(self, first: ListVideos | None = None) -> Iterator[Video]:
         """The list's videos, page by page, in the server's order; always ends."""

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_sora.api import pacing
+from airflow_provider_sora.api.acceptance import is_safe_to_resend
 from airflow_provider_sora.api.errors import failed_video_error
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.pacing import Sight
 from airflow_provider_sora.exceptions import (
-    SoraAmbiguousError,
     SoraAuthError,
     SoraConfigError,
     SoraConnectionError,
@@ -49,23 +49,15 @@ class RetryPolicy:
 def retry_pause(policy: RetryPolicy, error: SoraError, attempt: int, *, paid: bool, jitter: float) -> float | None:
     """How many seconds to wait before sending again, or None to give up.
 
-    A paid call is sent again only where the server cannot have accepted it: no connection, 429, 503 with `Retry-After`.
+    A paid call is sent again only where the server cannot have accepted it (`acceptance`).
     """
     asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
     if attempt >= policy.attempts or (asked or 0) > policy.max_seconds:
         return None
-    if not (_was_not_accepted(error) if paid else _is_transient(error)):
+    if not (is_safe_to_resend(error) if paid else _is_transient(error)):
         return None
     pause = policy.pause(attempt, jitter)
     return pause if asked is None else max(pause, asked)
-
-
-def _was_not_accepted(error: SoraError) -> bool:
-    if isinstance(error, SoraConnectionError):
-        return not isinstance(error, SoraAmbiguousError)
-    if isinstance(error, SoraServerError):
-        return error.status_code == 503 and error.retry_after_seconds is not None
-    return isinstance(error, SoraRateLimitError)
 
 
 def _is_transient(error: SoraError) -> bool:

@@ -76,7 +76,13 @@ def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> Sor
 def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
     """The error for an answer of status 300 and above."""
     code, detail = read_error(reply.body)
-    default = SoraServerError if reply.status_code >= 500 else SoraBadRequestError
+    if reply.status_code < 400:
+        detail = (
+            f"a redirect to {_location(reply)}, which is not followed: correct the connection's Host if it is wrong"
+        )
+    # Not every gateway that answers a redirect has left the request alone.
+    is_perhaps_accepted = request.paid and reply.status_code < 400
+    default = SoraServerError if reply.status_code >= 500 or is_perhaps_accepted else SoraBadRequestError
     kind = SoraAuthError if gateway.refuses_key(detail) else _BY_STATUS.get(reply.status_code, default)
     may_lack_route = kind is SoraNotFoundError and request.instead and request.method != "DELETE"
     if may_lack_route and is_no_route(gateway.upstream_words(detail)):
@@ -86,6 +92,11 @@ def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
         detail = f"{detail or 'no words'}. {server} does not offer this call: {request.instead or 'use another server'}"
     wait = retry_after_seconds(reply.headers, reply.at)
     return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait)
+
+
+def _location(reply: Reply) -> str:
+    """Where a redirect leads, without the query, which may be signed."""
+    return repr(reply.headers.get("location", "nowhere").partition("?")[0][:200])
 
 
 def is_no_route(detail: str) -> bool:

@@ -93,17 +93,34 @@ def worth_telling(wait: Wait, video: Video) -> bool:
 
 
 class Pages:
-    """The list, page by page, ended by whatever a server does: no next id, an id again, a page without new ids."""
+    """The list, page by page, ended by whatever a server does: no next id, an id again, a page without new ids.
+
+    :ivar next: the request for the next page; None at the end
+    :ivar complete: whether the list was read to its end, by all that can be told: the server said that no more
+        follows, and every page that it had announced brought something new
+    """
 
     def __init__(self, first: ListVideos) -> None:
         self._first = first
         self.next: ListVideos | None = first
+        self.complete = False
+        self._announced = False
         self._seen: set[str] = set()
 
     def take(self, page: VideoPage) -> Iterator[Video]:
-        """The videos of a page that were not on an earlier one; sets `next`."""
+        """The videos of a page that were not on an earlier one; sets `next` and `complete`."""
         new = [video for video in page.data if video.id not in self._seen]
         self._seen.update(video.id for video in new)
-        goes_on = page.has_more and new and page.last_id
-        self.next = self._first.model_copy(update={"after": page.last_id}) if goes_on else None
+        after = page.last_id if page.says_more else next((video.id for video in reversed(page.data)), None)
+        goes_on = (page.has_more or not self._is_last(page)) and new and after
+        self.next = self._first.model_copy(update={"after": after}) if goes_on else None
+        # A page that was announced and brings nothing new: the server lost its place in the list.
+        self.complete = not page.has_more and self._is_last(page) and bool(new or not self._announced)
+        self._announced = page.has_more
         return iter(new)
+
+    def _is_last(self, page: VideoPage) -> bool:
+        """Whether nothing follows. Where a server does not say (SGLang), only an empty page shows it: it may hold fewer
+        on a page than it was asked for.
+        """
+        return page.says_more or not page.data

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -70,7 +70,7 @@ def _unix_seconds(value: object) -> int | None:
     if isinstance(value, str) and "-" in value:
         try:
             moment = datetime.fromisoformat(value)
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+            return int(moment.timestamp()) if moment.tzinfo else None  # without a zone it may be off by half a day
         except ValueError:
             return None
     number = _number(value)
@@ -126,18 +126,25 @@ class Video(BaseModel):
 
 
 class VideoPage(BaseModel):
-    """One page of the list; the next one starts after ``last_id``."""
+    """One page of the list; the next one starts after ``last_id``.
+
+    :param says_more: whether the server said at all if there is more: SGLang's pages do not
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data: tuple[Video, ...]
     last_id: Text = None
     has_more: bool = False
+    says_more: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _null_is_no(cls, value: object) -> object:
-        return {**value, "has_more": bool(value.get("has_more"))} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        more = value.get("has_more")
+        return {**value, "has_more": bool(more), "says_more": more is not None}
 
 
 class Character(BaseModel):

@@ -98,7 +98,7 @@ class _VideoRequest(Request[Video]):
         return find_failed_video(body)
 
 
-class _JobRequest(_VideoRequest):
+class JobRequest(_VideoRequest):
     """A call that starts a job; fields that this package does not know are sent as they are."""
 
     model_config = ConfigDict(extra="allow")
@@ -108,11 +108,18 @@ class _JobRequest(_VideoRequest):
 
     prompt: Prompt
 
+    def source_ids(self) -> tuple[str, ...]:
+        """The ids of the videos that the new one is made from, as far as they are on the server."""
+        source = self.video_id if isinstance(self, RemixVideo) else getattr(self, "video", None)
+        if isinstance(source, dict):
+            source = source.get("id")
+        return (source,) if isinstance(source, str) else ()
+
     def fields(self) -> dict[str, Any]:
         return {name: value for name, value in self if value is not None and name not in self.in_path}
 
 
-class CreateVideo(_JobRequest):
+class CreateVideo(JobRequest):
     """``POST /videos``.
 
     :param size: ``"<width>x<height>"`` in pixels; some servers have other words
@@ -130,7 +137,7 @@ class CreateVideo(_JobRequest):
         return "/videos"
 
 
-class ExtendVideo(_JobRequest):
+class ExtendVideo(JobRequest):
     """``POST /videos/extensions``. `video` is ``{"id": …}`` or a file; `seconds` the length of the new segment."""
 
     instead: ClassVar[str] = "make the longer video with one create, or extend it on a server that offers extensions"
@@ -142,7 +149,7 @@ class ExtendVideo(_JobRequest):
         return "/videos/extensions"
 
 
-class EditVideo(_JobRequest):
+class EditVideo(JobRequest):
     """``POST /videos/edits``. `video` is ``{"id": …}`` or a file."""
 
     instead: ClassVar[str] = (
@@ -155,7 +162,7 @@ class EditVideo(_JobRequest):
         return "/videos/edits"
 
 
-class RemixVideo(_JobRequest):
+class RemixVideo(JobRequest):
     """``POST /videos/{video_id}/remix``."""
 
     instead: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"

@@ -36,6 +36,7 @@ class Wire:
         self.config = config
         self.clock = clock
         self.clock_offset_seconds = 0.0
+        self.knows_server_clock = False
 
     def request(self, step: Send | Open) -> httpx.Request:
         request = step.request
@@ -71,6 +72,7 @@ class Wire:
         server_time = date_seconds(response.headers.get("date", ""))
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
+            self.knows_server_clock = True
         body = self._masked(response, body)
         sent_as = sent_encoding(response.request) if self.config.encoding == "auto" else None
         asked = url or str(response.request.url)

@@ -1,11 +1,12 @@
-"""Which try of a task this is, and what it may know of others, from Airflow's context."""
+"""Which try of a task this is, from Airflow's context."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_sora.compat import Context
+from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.submission import Attempt, OnAmbiguous
 
 
@@ -16,7 +17,7 @@ def attempt_of(
     retries: int,
     reuse: bool,
     on_ambiguous: OnAmbiguous,
-    say: Callable[..., None],
+    log: Callable[..., None],
 ) -> Attempt:
     """The attempt for a step of the running task.
 
@@ -25,7 +26,7 @@ def attempt_of(
     """
     ti: Any = context.get("ti")
     if ti is None:
-        return Attempt(reuse=reuse, on_ambiguous=on_ambiguous, say=say)
+        return Attempt(reuse=reuse, on_ambiguous=on_ambiguous, log=log)
     store: Any = context.get("task_state_store")
     generation = int(ti.max_tries or 0)
     try_number = int(ti.try_number or 1)
@@ -34,33 +35,14 @@ def attempt_of(
         store=store,
         key=f"sora_video_{step}",
         generation=generation,
-        since=_run_start(context) if (store is None and is_retry) or (reuse and is_later) else None,
+        since=_run_start(context) if is_later and (store is None or reuse) else None,
+        was_cleared=not is_retry and not reuse,
         reuse=reuse,
         on_ambiguous=on_ambiguous,
-        claimed=lambda: _claimed(ti, step),
         has_a_retry=try_number <= generation,
-        say=say,
+        claims=XComClaims(context, step),
+        log=log,
     )
-
-
-def claim(context: Context, step: int, video_id: str) -> None:
-    """Say that a job is this task's, so that mapped siblings with the same prompt do not adopt it."""
-    ti: Any = context.get("ti")
-    if ti is not None:
-        ti.xcom_push(key=_claim_key(step), value=video_id)
-
-
-def _claim_key(step: int) -> str:
-    return f"sora_video_{step}"
-
-
-def _claimed(ti: Any, last_step: int) -> Collection[str]:
-    """Jobs of this step and those before, of this task and its mapped siblings."""
-    claimed: set[str] = set()
-    for step in range(last_step + 1):
-        found = ti.xcom_pull(task_ids=ti.task_id, key=_claim_key(step))
-        claimed |= {found} if isinstance(found, str) else {value for value in found or () if isinstance(value, str)}
-    return claimed
 
 
 def _run_start(context: Context) -> float | None:

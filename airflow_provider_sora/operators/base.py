@@ -7,19 +7,20 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.requests import Request
+from airflow_provider_sora.api.requests import JobRequest, Request
 from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.operators.attempts import attempt_of, claim
+from airflow_provider_sora.operators.attempts import attempt_of
+from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
-from airflow_provider_sora.submission import OnAmbiguous, submit_once
+from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
@@ -62,6 +63,7 @@ class SoraJobOperator(BaseOperator):
     template_fields: Sequence[str] = ("sora_conn_id", "parameters")
     _running: str | None = None
     _has_a_retry = False
+    makes_videos = True
     template_fields_renderers = {"prompt": "md", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
     ui_color = "#e8e0f7"
 
@@ -123,38 +125,57 @@ class SoraJobOperator(BaseOperator):
         """Turn the event of a wait into the manifest, or into the error it stands for; start the next step, if any."""
         with failing_fast():
             ended = VideoEvent.parse(event)
+        goes_on = ended.video is not None and ended.step + 1 < self.step_count()
+        self._finish(context, ended.step, unfinished=goes_on or ended.leaves_running)
+        with failing_fast():
             manifest = ended.manifest()
         self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
-        if ended.step + 1 < self.step_count():
-            return self._make(context, ended.step + 1, manifest)
-        return manifest.to_json()
+        return self._make(context, ended.step + 1, manifest) if goes_on else manifest.to_json()
+
+    def _finish(self, context: Context, step: int, *, unfinished: bool = False) -> None:
+        """Remember, for this step and those before, whether a Clear makes a new video (`Attempt.finish`).
+
+        The first step is the one that counts if this is cut off: it is told last that it is finished, and first that
+        it is not.
+        """
+        steps = range(step + 1)
+        for each in steps if unfinished else reversed(steps):
+            self._attempt(context, each).finish(unfinished=unfinished)
 
     def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
         with failing_fast(), SoraHook(self.sora_conn_id) as hook:
             video = self._submit(context, hook, step, source)
             self._running = video.id
             if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
+                self._finish(context, step)
                 return VideoManifest.of(video, self.sora_conn_id).to_json()
             wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, self._since(hook, video))
             if self.deferrable and video.status.is_running:
+                # From here on a Clear deletes the job (`cancel_on_kill`): it is a wish for another video.
+                self._finish(context, step)
                 self._defer(wait, step)
             event = self._ended(hook, video, wait, step)
         return self.execute_complete(context, event.to_json())
 
     def _submit(self, context: Context, hook: SoraHook, step: int, source: VideoManifest | None) -> Video:
-        attempt = attempt_of(
+        attempt = self._attempt(context, step)
+        self._has_a_retry = attempt.has_a_retry
+        request = cast("JobRequest", self.build_request(hook, step, source))
+        video = submit_once(hook.get_conn(), request, attempt)
+        if "ti" in context:
+            XComClaims(context, step).have(video.id)
+        self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
+        return video
+
+    def _attempt(self, context: Context, step: int) -> Attempt:
+        return attempt_of(
             context,
             step,
             retries=self.retries or 0,
             reuse=self.reuse_on_clear,
             on_ambiguous=self.on_ambiguous,
-            say=self.log.info,
+            log=self.log.info,
         )
-        self._has_a_retry = attempt.has_a_retry
-        video = submit_once(hook.get_conn(), self.build_request(hook, step, source), attempt)
-        claim(context, step, video.id)
-        self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
-        return video
 
     @staticmethod
     def _since(hook: SoraHook, video: Video) -> float:
@@ -199,7 +220,7 @@ class SoraJobOperator(BaseOperator):
             if video.status is not VideoStatus.COMPLETED:
                 video = hook.wait_for_video(wait, self._log_progress)
         except SoraError as error:
-            return VideoEvent.of_error(wait.video_id, error)
+            return VideoEvent.of_error(wait.video_id, error, step)
         except AirflowTaskTimeout:
             # Airflow kills the task next; what has been paid for is left for its retry.
             self._running = None

@@ -78,11 +78,13 @@ class SoraVideoTrigger(BaseTrigger):
             video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
             event = VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
         except SoraError as error:
-            event = VideoEvent.of_error(self.video_id, error)
+            event = VideoEvent.of_error(self.video_id, error, self.step)
         except Exception as error:  # the id must reach the task, whatever broke here
             log.exception("Waiting for video %s broke", self.video_id)
             cause = f"{type(error).__name__}: {error}"
-            event = VideoEvent.of_error(self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"))
+            event = VideoEvent.of_error(
+                self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"), self.step
+            )
         yield self._event(event)
 
     async def on_kill(self) -> None:

@@ -66,7 +66,16 @@ def test_a_call_that_never_works_raises_what_became_of_it_last(client: Client, s
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("failure", [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("gone"), answer(None, 500)])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("gone"),
+        answer(None, 500),
+        answer(None, 503, retry_after="4"),
+        answer(None, 302),
+    ],
+)
 def test_a_create_that_may_have_been_accepted_is_sent_once(client: Client, server: Server, failure: Any) -> None:
     server.will(failure)
     with pytest.raises((exceptions.SoraAmbiguousError, exceptions.SoraServerError)):
@@ -75,7 +84,8 @@ def test_a_create_that_may_have_been_accepted_is_sent_once(client: Client, serve
 
 
 @pytest.mark.parametrize(
-    "failure", [httpx.ConnectError("refused"), answer(None, 429), answer(None, 503, retry_after="4")]
+    "failure",
+    [httpx.ConnectError("refused"), answer(None, 429), answer({"detail": "limit of 1 concurrent tasks"}, 503)],
 )
 def test_a_create_that_was_not_accepted_is_sent_again(client: Client, server: Server, failure: Any) -> None:
     server.will(failure, answer(job()))

@@ -48,7 +48,7 @@ UNSENT = exceptions.SoraConnectionError("x")
         (status(500), True, False),
         (status(502), True, False),
         (status(503), True, False),
-        (status(503, retry_after=1), True, True),
+        (status(503, retry_after=1), True, False),
         (status(429, "SoraRateLimitError"), True, True),
         (status(400, "SoraBadRequestError"), False, False),
         (status(401, "SoraAuthError"), False, False),

@@ -87,7 +87,17 @@ def test_a_body_that_is_not_json_is_quoted(body: bytes, message: str) -> None:
 def test_each_status_has_a_class_that_says_whether_a_retry_can_help(status: int, name: str, retryable: bool) -> None:
     error = status_error(RetrieveVideo(video_id="v"), Reply(NOW, status, {}, b'{"error": "no"}'))
     assert (type(error).__name__, error.retryable) == (name, retryable)
-    assert str(error).startswith(f"GET /videos/v answered HTTP {status}: no")
+    assert str(error).startswith(f"GET /videos/v answered HTTP {status}: {'a redirect' if status < 400 else 'no'}")
+
+
+def test_a_redirect_says_where_to_without_what_may_be_signed() -> None:
+    reply = Reply(NOW, 302, {"location": "https://other/v1/videos?signature=secret"})
+    error = status_error(CreateVideo(prompt="a"), reply)
+    assert str(error) == (
+        "POST /videos answered HTTP 302: a redirect to 'https://other/v1/videos', which is not followed: correct the "
+        "connection's Host if it is wrong"
+    )
+    assert isinstance(error, exceptions.SoraServerError)  # perhaps it was accepted
 
 
 def test_the_message_holds_code_and_wait() -> None:

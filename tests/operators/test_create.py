@@ -75,7 +75,7 @@ def test_a_job_that_is_done_at_once_is_not_deferred(sora_emulator: Emulator) -> 
     sora_emulator.jobs.speed = float("inf")
     assert operator(deferrable=True).execute({})["status"] == "completed"
     assert operator().execute({})["status"] == "completed"
-    assert [entry["route"] for entry in sora_emulator.requests] == ["create", "create"]
+    assert [entry["route"] for entry in sora_emulator.requests] == ["list", "create"] * 2
 
 
 def test_a_moderated_video_fails_without_a_retry_and_with_the_servers_words(fast: Emulator, run: Run) -> None:

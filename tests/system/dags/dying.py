@@ -8,10 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_sora import submission
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.compat import DAG
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
+from airflow_provider_sora.submission.attempt import Attempt
+from airflow_provider_sora.submission.protocol import _Submission
+from airflow_provider_sora.submission.record import Record
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 
 FOLDER = "{{ dag_run.conf['folder'] }}"
@@ -36,13 +38,12 @@ class DyingCreate(SoraCreateVideoOperator):
         self.folder = folder
 
     def execute(self, context: Any) -> Any:
-        folder, send, remember = self.folder, SoraClient.send, submission._remember
+        folder, send, save = self.folder, SoraClient.send, Attempt.save
         if Path(folder, "point").read_text() == "its worker, before the POST" and not Path(folder, "died").exists():
             Path(folder, "died").write_text("worker")
             os.kill(os.getppid(), signal.SIGKILL)  # this process lives on, beside its own retry
         if Path(folder, "point").read_text() == "submission off":
-            submission._remember = lambda *_: None
-            submission._recall = lambda attempt: None  # noqa: ARG005 - the name is the function's
+            _Submission._earlier = lambda _: None  # type: ignore[method-assign, assignment]
 
         def dying_send(client: SoraClient, request: Any) -> Any:
             if request.paid:
@@ -53,14 +54,14 @@ class DyingCreate(SoraCreateVideoOperator):
                 die_once(folder, "submission off")
             return answer
 
-        def dying_remember(attempt: Any, request: Any, video_id: str | None) -> None:
-            remember(attempt, request, video_id)
-            if video_id is not None:
+        def dying_save(attempt: Attempt, state: Record) -> Record:
+            saved = save(attempt, state)
+            if saved.video_id is not None:
                 die_once(folder, "after the id is stored, before waiting")
+            return saved
 
         SoraClient.send = dying_send  # type: ignore[method-assign, assignment]
-        if Path(folder, "point").read_text() != "submission off":
-            submission._remember = dying_remember
+        Attempt.save = dying_save  # type: ignore[method-assign, assignment]
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: Any = None) -> Any:

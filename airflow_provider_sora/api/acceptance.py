@@ -1,0 +1,57 @@
+"""Whether a server can have accepted a paid request that failed: decided in one place, because it decides money.
+
+The client asks before it sends again, the submission before it submits again.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from airflow_provider_sora.exceptions import (
+    SoraAmbiguousError,
+    SoraAnswerError,
+    SoraConnectionError,
+    SoraError,
+    SoraRateLimitError,
+    SoraServerError,
+)
+
+
+class Acceptance(Enum):
+    """What a failure says about the server: it did not accept the request, most likely did not, or perhaps did."""
+
+    NO = "no"
+    UNLIKELY = "unlikely"
+    PERHAPS = "perhaps"
+
+
+# A plain 503 for lack of a free slot, as servers word it. The list names its sources; any other 503 proves nothing.
+_BUSY = re.compile(r"limit of \d+ concurrent tasks", re.IGNORECASE)  # Aquiles-Image 0.8.3, which makes no job then
+
+
+def acceptance_of(error: SoraError) -> Acceptance:
+    """Whether the server can have accepted the paid request that ended in this error.
+
+    A 503 with ``Retry-After`` is a refusal by HTTP's own words (RFC 9110, 15.6.4), but a gateway may send it for a
+    request that it has passed on.
+    """
+    if isinstance(error, SoraServerError):
+        if error.status_code != 503:
+            return Acceptance.PERHAPS
+        if is_busy(error):
+            return Acceptance.NO
+        return Acceptance.PERHAPS if error.retry_after_seconds is None else Acceptance.UNLIKELY
+    ambiguous = isinstance(error, SoraAmbiguousError | SoraAnswerError)
+    return Acceptance.PERHAPS if ambiguous else Acceptance.NO
+
+
+def is_busy(error: SoraError) -> bool:
+    """Whether the server refused a request because it has no free slot, in words that are known to mean that."""
+    return isinstance(error, SoraServerError) and error.status_code == 503 and bool(_BUSY.search(error.detail))
+
+
+def is_safe_to_resend(error: SoraError) -> bool:
+    """Whether a paid request that ended so may be sent again at once: it was not accepted, and a moment may help."""
+    may_pass = isinstance(error, SoraConnectionError | SoraRateLimitError) or is_busy(error)
+    return may_pass and acceptance_of(error) is Acceptance.NO

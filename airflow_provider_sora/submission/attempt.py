@@ -1,0 +1,67 @@
+"""Which try of a task submits, and what it knows of others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_provider_sora.exceptions import SoraUndecidedError
+from airflow_provider_sora.submission import record
+from airflow_provider_sora.submission.claims import Claims, NoClaims
+from airflow_provider_sora.submission.record import Record, Store
+
+OnAmbiguous = Literal["fail", "submit"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Which try this is, and what it may know of others.
+
+    :param store: None before Airflow 3.3
+    :param key: names the job in the store, one for each step of a task
+    :param since: unix seconds since when an earlier try without a record can have submitted; None: there was none
+    :param was_cleared: that earlier try may have ended well: its video is not wanted, a job that still runs is
+    :param has_a_retry: another try is to come should this one fail
+    :param reuse: take what a cleared try left, finished or not
+    """
+
+    store: Store | None = None
+    key: str = "sora_video_0"
+    generation: int = 0
+    since: float | None = None
+    was_cleared: bool = False
+    reuse: bool = False
+    on_ambiguous: OnAmbiguous = "fail"
+    has_a_retry: bool = False
+    claims: Claims = field(default_factory=NoClaims)
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    log: Callable[..., None] = field(default=lambda *_: None)
+
+    def load(self) -> Record | None:
+        """What an earlier try left.
+
+        :raises SoraUndecidedError: it cannot be read
+        """
+        return None if self.store is None else record.load(self.store, self.key)
+
+    def save(self, state: Record) -> Record:
+        """Leave a record for the next try; returns it as it was left."""
+        state = state.but(generation=self.generation)
+        if self.store is not None:
+            record.save(self.store, self.key, state)
+        return state
+
+    def finish(self, *, unfinished: bool = False) -> None:
+        """Remember that the job's video or error was handed on, so that a cleared task makes a new one.
+
+        :param unfinished: nobody has had it, and the job was left running: a cleared task goes on with it
+        """
+        try:
+            found = self.load()
+        except SoraUndecidedError:
+            return  # the next submission says so; what was made is handed on
+        if found is not None and found.unfinished != unfinished:
+            self.save(found.but(unfinished=unfinished))

@@ -1,0 +1,57 @@
+"""A job whose id is remembered: whether it is still of use."""
+
+from __future__ import annotations
+
+from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.api.errors import is_no_route
+from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.requests import RetrieveVideo
+from airflow_provider_sora.exceptions import SoraAnswerError, SoraConnectionError, SoraError, SoraNotFoundError
+from airflow_provider_sora.submission import lookup
+from airflow_provider_sora.submission.attempt import Attempt
+from airflow_provider_sora.submission.matching import is_of_use
+
+# Replicas do not learn of a job at the same moment: pauses between asking again after a 404, in seconds.
+_PAUSES = (2.0, 5.0, 0.0)
+
+
+def reconnect(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
+    """The job, while it runs or its video can be had; None where a new one has to be submitted.
+
+    :raises SoraError: the server does not tell
+    """
+    video = _retrieve(client, attempt, video_id)
+    if video is None:
+        attempt.log("Video %s no longer exists on the server: submitting a new job", video_id)
+        return None
+    if is_of_use(video, attempt.clock() + client.clock_offset_seconds):
+        attempt.log("Video %s of an earlier try is %s: reconnecting to it", video_id, video.status.value)
+        return video
+    ended = "expired" if video.status is VideoStatus.COMPLETED else video.status.value
+    attempt.log("Video %s of an earlier try has %s: submitting a new job", video_id, ended)
+    return None
+
+
+def _retrieve(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
+    """The job; None once the server has said several times that it is gone, and its list agrees."""
+    for pause in _PAUSES:
+        try:
+            return client.send(RetrieveVideo(video_id=video_id))
+        except SoraNotFoundError as error:
+            if is_no_route(error.detail):
+                raise SoraConnectionError(
+                    f"{error}: the server answered a routing 404 and may be misconfigured; video {video_id} may "
+                    "still be there"
+                ) from error
+            attempt.sleep(pause)
+    return _on_the_list(client, video_id)
+
+
+def _on_the_list(client: SoraClient, video_id: str) -> Video | None:
+    try:
+        found = lookup.find_by_id(client, video_id)
+    except SoraError as error:
+        if error.retryable and not isinstance(error, SoraAnswerError):
+            raise  # a server that is down for a moment decides nothing
+        return None  # there is no list to ask
+    return found and found.model_copy(update={"id": video_id})

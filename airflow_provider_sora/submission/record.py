@@ -1,0 +1,163 @@
+"""What a try leaves for the next one, in Airflow's task state store (Airflow 3.3 and later)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from airflow_provider_sora.api.ids import canonical_id
+from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.requests import CreateVideo, JobRequest
+from airflow_provider_sora.exceptions import SoraUndecidedError
+from airflow_provider_sora.submission.prompts import PromptDigest
+
+VERSION = 1
+# So many different times are in order by chance once in 40 320 lists.
+_ENOUGH_TO_BE_SORTED = 8
+
+
+class Fingerprint(BaseModel):
+    """What was asked for. Servers reword most of it on their lists: see `matching`.
+
+    :param sources: digests of the ids of the videos that it is made from
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    prompt: PromptDigest
+    sources: frozenset[str] = frozenset()
+    model: str | None = None
+    seconds: str | None = None
+    size: str | None = None
+
+    @classmethod
+    def of(cls, request: JobRequest) -> Fingerprint:
+        """The fingerprint of a request."""
+        asked = request.fields()
+        # What an extension or an edit shows as length and size is that of the whole, not what was asked for.
+        names = ("model", "seconds", "size") if isinstance(request, CreateVideo) else ()
+        sources = frozenset(id_digest(source) for source in request.source_ids())
+        return cls(prompt=PromptDigest.of(request.prompt), sources=sources, **{name: asked.get(name) for name in names})
+
+
+class Snapshot(BaseModel):
+    """The first page of the server's list as it was before the request was sent: none of it can be its job.
+
+    :param ids: digests of the ids
+    :param complete: there were no further pages
+    :param newest_at: unix seconds by the server's clock, where the page was sorted newest first
+    :param oldest_at: the same of its last job: what is older stood on the pages behind it
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    ids: frozenset[str] = frozenset()
+    complete: bool = False
+    newest_at: int | None = None
+    oldest_at: int | None = None
+
+    @classmethod
+    def of(cls, videos: Sequence[Video], *, complete: bool) -> Snapshot:
+        """The snapshot of a page."""
+        ids = frozenset(id_digest(video.id) for video in videos)
+        complete = complete and bool(ids)  # an empty list may be one that does not work
+        if not is_newest_first(videos):
+            return cls(ids=ids, complete=complete)
+        return cls(ids=ids, complete=complete, newest_at=videos[0].created_at, oldest_at=videos[-1].created_at)
+
+
+def id_digest(video_id: str) -> str:
+    """An id in 16 characters; the same for all ids of one job (`canonical_id`)."""
+    return hashlib.sha256(canonical_id(video_id).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def is_newest_first(videos: Sequence[Video]) -> bool:
+    """Whether a list shows by its times that it is sorted; a few jobs, or jobs without times, show nothing."""
+    times = [video.created_at for video in videos]
+    known = [time for time in times if time is not None]
+    return len(known) == len(times) and len(set(known)) >= _ENOUGH_TO_BE_SORTED and known == sorted(known, reverse=True)
+
+
+class Record(BaseModel):
+    """One submission, as far as it has come.
+
+    :param generation: tells a retry from a cleared task
+    :param fingerprint: of what was sent; a later try may render another prompt, and still has to find this one's job
+    :param intended_at: unix seconds of the worker's clock, read before the first POST
+    :param snapshot: None where the server's list could not be read before the POST
+    :param earlier_ids: digests of the ids of jobs that this task has had before
+    :param refusals: how often this intent was answered 503 with ``Retry-After``
+    :param refused: it was answered so the last time: most likely there is no job
+    :param video_id: the accepted job; None from the intent until then
+    :param unfinished: nobody has had the video, or an error of the job: a cleared task goes on with it
+    :param reported: the user was told that nothing tells whether there is a job; a Clear is their decision
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int = VERSION
+    generation: int
+    fingerprint: Fingerprint
+    intended_at: float
+    snapshot: Snapshot | None = None
+    earlier_ids: frozenset[str] = frozenset()
+    refusals: int = 0
+    refused: bool = False
+    video_id: str | None = None
+    unfinished: bool = True
+    reported: bool = False
+
+    @property
+    def refused_once(self) -> bool:
+        """Whether all that was ever answered is one refusal."""
+        return self.refused and self.refusals == 1
+
+    def but(self, **changes: Any) -> Record:
+        """The record with these fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Store(Protocol):
+    """What outlives the process: Airflow's task state store."""
+
+    def get(self, key: str) -> Any:
+        """The value, or None."""
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Remember a value."""
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+
+
+def load(store: Store, key: str) -> Record | None:
+    """The record of an earlier try.
+
+    :raises SoraUndecidedError: there is something else; submitting anew could pay for a video twice
+    """
+    value = store.get(key)
+    if value is None:
+        return None
+    version = value.get("version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise _unreadable(key, f"version {version}, and this package reads versions up to {VERSION}: upgrade it")
+    try:
+        return Record.model_validate(value)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors()[:3])
+        raise _unreadable(key, f"no record of this package ({wrong})") from None
+
+
+def save(store: Store, key: str, record: Record) -> None:
+    """Remember a record."""
+    store.set(key, record.model_dump(mode="json"))
+
+
+def _unreadable(key: str, what: str) -> SoraUndecidedError:
+    return SoraUndecidedError(
+        f"the task state store has under {key!r} {what}. An earlier try may have paid for this video, so nothing was "
+        "submitted. To make a new video, delete that key of the task's state and clear the task"
+    )
