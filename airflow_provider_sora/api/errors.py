@@ -65,6 +65,10 @@ _REFUSED = (
 )
 
 
+# vLLM-Omni's codes are HTTP statuses: these say that the request is at fault (its guardrail refuses a prompt by 400).
+_REFUSED_STATUS = frozenset({"400", "403", "413", "415", "422"})
+
+
 def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
     """What it means that no answer came; for a paid call that may have been sent, it is ambiguous."""
     words = f"{call} got no answer: {type(error).__name__}: {error}".rstrip(": ")
@@ -155,6 +159,9 @@ def failed_video_error(video: Video) -> SoraVideoFailedError:
     """The error for a job that ended without a video."""
     code = video.error.code if video.error else video.status.value
     message = video.error.message if video.error else ""
-    refused = any(word in code.lower() for word in _REFUSED) and video.status is VideoStatus.FAILED
+    words = code.lower()
+    refused = video.status is VideoStatus.FAILED and (
+        any(word in words for word in _REFUSED) or words in _REFUSED_STATUS
+    )
     error_type = SoraVideoRefusedError if refused else SoraVideoFailedError
     return error_type(video.id, code, message, status=video.status.value)

@@ -218,6 +218,13 @@ def test_a_refusal_is_not_retryable_and_quotes_the_server(code: str) -> None:
     assert str(error) == f"video video_1 failed on the server [{code}]: no"
 
 
+@pytest.mark.parametrize(("code", "refused"), [(400, True), (422, True), (408, False), (429, False), (500, False)])
+def test_a_job_that_failed_with_an_http_status_is_refused_by_what_that_means(code: int, refused: bool) -> None:
+    error = failed_video_error(Video.model_validate(job("failed", error={"code": code, "message": "no"})))
+    assert isinstance(error, exceptions.SoraVideoRefusedError) is refused
+    assert error.retryable is not refused
+
+
 def test_a_failure_of_the_server_is_retryable() -> None:
     error = failed_video_error(Video.model_validate(job("failed", error={"code": "server_error", "message": ""})))
     assert type(error) is exceptions.SoraVideoFailedError
