@@ -68,6 +68,7 @@ def storyboard() -> None:
         task_id="store",
         video=night.output,
         variants=("video", "spritesheet"),
+        optional_variants=("spritesheet",),  # most self-hosted servers make none
         path="{{ params.target }}/film-{variant}.{extension}",
     )
     clip >> mara

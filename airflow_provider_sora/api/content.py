@@ -14,7 +14,7 @@ from airflow_provider_sora.api.media_types import HEAD_BYTES, TYPES_OF_VARIANT, 
 from airflow_provider_sora.api.opening import locate, next_chunk
 from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
-from airflow_provider_sora.exceptions import SoraContentError, SoraError
+from airflow_provider_sora.exceptions import SoraContentError, SoraError, SoraVariantError
 
 OnOpen = Callable[[int | None], None]
 
@@ -70,7 +70,8 @@ class ContentCheck:
             return str(found)
         wanted = " or ".join(TYPES_OF_VARIANT[self._request.variant])
         hint = "; perhaps this server has no such variant" if found else ""
-        raise SoraContentError(
+        kind = SoraVariantError if found and self._request.variant != "video" else SoraContentError
+        raise kind(
             f"{self._describe()} is no {self._request.variant}: it begins like {found or self._head!r}, "
             f"{wanted} was expected{hint}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from airflow_provider_sora.emulator import Clock, Emulator, Fault
 from airflow_provider_sora.emulator.dialects import ALL_ROUTES, DIALECTS
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraDeleteVideoOperator
+from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 from tests.pictures import png
 
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(100)
@@ -120,6 +122,24 @@ def test_a_variant_is_what_was_asked_for_or_an_error(hook: SoraHook, emulator: E
     else:
         with pytest.raises((exceptions.SoraContentError, exceptions.SoraNotFoundError)):
             b"".join(hook.download_content(video.id, variant))
+
+
+def test_a_variant_that_the_server_lacks_may_be_optional(hook: SoraHook, emulator: Emulator, tmp_path: Path) -> None:
+    video = finished(hook, emulator)
+    path = f"{tmp_path.as_uri()}/v-{{variant}}.{{extension}}"
+    variants: dict[str, Any] = {"variants": ("video", "thumbnail"), "optional_variants": ("thumbnail",)}
+    files = SoraToObjectStorageOperator(task_id="m", video=video.id, path=path, **variants).execute({})
+    has_thumbnails = SERVERS[emulator.dialect.name].has_thumbnails
+    assert [file["variant"] for file in files] == ["video", *["thumbnail"][: int(has_thumbnails)]]
+    assert len(list(tmp_path.iterdir())) == len(files)
+
+
+@pytest.mark.parametrize("optional", [("video",), "spritesheet", ("thumbnail", "nonsense")])
+def test_what_may_be_optional_is_checked(optional: Any) -> None:
+    with pytest.raises(exceptions.SoraConfigError, match="optional_variants is"):
+        SoraToObjectStorageOperator(
+            task_id="m", video="v", path="/x/{variant}", variants=("video", "thumbnail"), optional_variants=optional
+        )
 
 
 def test_content_before_the_end_is_not_ready(hook: SoraHook, emulator: Emulator) -> None:
