@@ -1,8 +1,8 @@
 """Scheduled content: make the day's videos from a calendar file and put them, with an index, into your storage.
 
-The calendar is a CSV with the columns date, slug, prompt, seconds, size. Each row of the run's day becomes a video and,
-where the server makes one, a thumbnail under ``<target>/<day>/``, waiting in the triggerer meanwhile; ``index.json`` and
-``index.html`` list them.
+The calendar is a CSV with the columns date, slug, prompt, seconds, size. Each row of the run's day becomes a video (and
+a thumbnail, where the server makes one) under ``<target>/<day>/``, waiting in the triggerer meanwhile; ``index.json``
+and ``index.html`` list them.
 A row that cannot be used fails alone: the others are made, and the run ends as failed once their index is written.
 """
 
