@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import hashlib
+import importlib.util
 import json
 from typing import Any
 
