@@ -7,10 +7,12 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,13 @@ COMPONENTS = {
     "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
     "dag-processor": ["airflow", "dag-processor"],
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+}
+#: a second one for high availability; it is started by those who ask for it
+SECOND_TRIGGERER = {"second-triggerer": ["airflow", "triggerer", "--skip-serve-logs"]}
+#: a triggerer that stands still loses its triggers to another one after 5 seconds, by default after 30
+SMALL_TRIGGERER_LIMITS = {
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
 }
 _HEALTH = {"metadatabase", "scheduler", "triggerer", "dag_processor"}
 
@@ -57,7 +66,7 @@ class Processes:
     def __init__(self, home: Path, env: dict[str, str], commands: dict[str, list[str]]) -> None:
         self.home = home
         self.env = env
-        self._commands = commands
+        self._commands = commands | SECOND_TRIGGERER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
@@ -72,9 +81,37 @@ class Processes:
         _signal(self._processes[name], signal.SIGKILL)
         self._processes.pop(name).wait()
 
+    def pause(self, name: str) -> None:
+        """SIGSTOP a component and all its children: it stands still, as on a frozen machine."""
+        _signal(self._processes[name], signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a component go on that was paused."""
+        _signal(self._processes[name], signal.SIGCONT)
+
+    def triggerers(self) -> list[int]:
+        """The ids of all triggerers that have not ended, oldest first, those that stand still included."""
+        statement = "SELECT id FROM job WHERE job_type = 'TriggererJob' AND end_date IS NULL ORDER BY id"
+        return [found[0] for found in self.query(statement)]
+
+    def heartbeat(self, triggerer: int) -> float:
+        """When a triggerer was last heard of, in unix seconds."""
+        [[moment]] = self.query("SELECT latest_heartbeat FROM job WHERE id = ?", str(triggerer))
+        return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
+
+    def triggers(self) -> dict[int, int | None]:
+        """Which triggerer each trigger is assigned to."""
+        return dict(self.query("SELECT id, triggerer_id FROM trigger"))
+
+    def query(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
+        """Read the metadata database."""
+        with sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30) as database:
+            return database.execute(statement, values).fetchall()
+
     def stop(self) -> None:
         """End everything that was started."""
         for process in self._processes.values():
+            _signal(process, signal.SIGCONT)  # whatever stands still hears of its end only then
             _signal(process, signal.SIGTERM)
         for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,9 +162,7 @@ class Deployment(Processes):
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
-        }
+        } | SMALL_TRIGGERER_LIMITS
 
     def __enter__(self) -> Deployment:
         migrate(self.home, self.env)

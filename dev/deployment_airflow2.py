@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
 
 from dev.airflow_home import environment, migrate
-from dev.deployment import Processes, free_port, until
+from dev.deployment import SMALL_TRIGGERER_LIMITS, Processes, free_port, until
 
 COMPONENTS = {
     "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
@@ -27,7 +26,7 @@ class Airflow2Deployment(Processes):
             "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-        }
+        } | SMALL_TRIGGERER_LIMITS
         super().__init__(home, environment(home, dags, **(ours | settings)), COMPONENTS)
 
     def __enter__(self) -> Airflow2Deployment:
@@ -41,7 +40,7 @@ class Airflow2Deployment(Processes):
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run of a DAG once it has been read; the run's id."""
-        until(lambda: self._query("SELECT 1 FROM dag WHERE dag_id = ?", dag_id), f"DAG {dag_id} is known")
+        until(lambda: self.query("SELECT 1 FROM dag WHERE dag_id = ?", dag_id), f"DAG {dag_id} is known")
         run_id = f"test__{uuid.uuid4().hex}"
         command = ["airflow", "dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf)]
         subprocess.run(command, env=self.env, check=True, capture_output=True)
@@ -50,9 +49,5 @@ class Airflow2Deployment(Processes):
     def run_state(self, dag_id: str, run_id: str) -> str:
         """The state of a run."""
         self.check()
-        found = self._query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        found = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
         return str(found[0][0])
-
-    def _query(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30) as database:
-            return database.execute(statement, values).fetchall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.exceptions import (
     SoraConflictError,
     SoraError,
@@ -27,6 +28,13 @@ def in_a_hurry(config: SoraConfig) -> SoraConfig:
 def cancelled(video_id: str, deleted: bool) -> str:
     """What became of a job that the server was told to delete."""
     return f"video {video_id} {'was deleted' if deleted else 'is to be deleted'} on the server"
+
+
+def reason_to_stay(video: Video) -> str | None:
+    """Why a job is not deleted that the server shows so: a finished video is not to be lost."""
+    if video.status.is_running:
+        return None
+    return f"video {video.id} stays on the server: its job has ended ({video.server_status or video.status.value})"
 
 
 def not_cancelled(video_id: str, error: SoraError) -> str:

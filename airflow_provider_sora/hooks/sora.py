@@ -34,10 +34,16 @@ from airflow_provider_sora.api.requests import (
 )
 from airflow_provider_sora.api.uploads import Fit
 from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
-from airflow_provider_sora.exceptions import SoraConfigError, SoraError
+from airflow_provider_sora.exceptions import (
+    SoraAnswerError,
+    SoraConfigError,
+    SoraConnectionError,
+    SoraError,
+    SoraStatusError,
+)
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks.calls import api_call
-from airflow_provider_sora.hooks.cancelling import cancelled, in_a_hurry, not_cancelled
+from airflow_provider_sora.hooks.cancelling import cancelled, in_a_hurry, not_cancelled, reason_to_stay
 from airflow_provider_sora.hooks.connection import explain, read_config
 from airflow_provider_sora.sources import ReferenceAs
 
@@ -193,10 +199,29 @@ class SoraHook(BaseHook):
         async for chunk in client.read_content(build(DownloadContent, video_id=video_id, variant=variant)):
             yield chunk
 
-    def cancel_video(self, video_id: str) -> str:
-        """Delete a job that nobody waits for any more: once, in at most a few seconds; what became of it, in words."""
+    def poll_video(self, video_id: str) -> Video | None:
+        """A job as it is now, asked for once and in at most a few seconds; None where the server does not show it.
+
+        :raises SoraConfigError: the connection cannot be used
+        """
+        config = self._hurried_config()
         try:
-            with SoraClient(self._killing_config(), RetryPolicy(attempts=1)) as client:
+            with SoraClient(config, RetryPolicy(attempts=1)) as client:
+                return client.send(build(RetrieveVideo, video_id=video_id))
+        except (SoraConnectionError, SoraStatusError, SoraAnswerError) as error:
+            self.log.info("Video %s could not be polled: %s", video_id, error)
+            return None
+
+    def cancel_video(self, video_id: str) -> str:
+        """Delete a running job that nobody waits for any more; what became of it, in words.
+
+        Each request is sent once and may take a few seconds. A video that is finished stays: it is paid for.
+        """
+        try:
+            with SoraClient(self._hurried_config(), RetryPolicy(attempts=1)) as client:
+                reason = reason_to_stay(client.send(build(RetrieveVideo, video_id=video_id)))
+                if reason is not None:
+                    return reason
                 return cancelled(video_id, client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
             return not_cancelled(video_id, error)
@@ -206,11 +231,14 @@ class SoraHook(BaseHook):
         try:
             config = read_config(*await get_async_connection(self, self.sora_conn_id))
             async with await AsyncSoraClient.create(in_a_hurry(config), RetryPolicy(attempts=1)) as client:
+                reason = reason_to_stay(await client.send(build(RetrieveVideo, video_id=video_id)))
+                if reason is not None:
+                    return reason
                 return cancelled(video_id, await client.send(build(DeleteVideo, video_id=video_id)))
         except SoraError as error:
             return not_cancelled(video_id, error)
 
-    def _killing_config(self) -> SoraConfig:
+    def _hurried_config(self) -> SoraConfig:
         connection = self.get_connection(self.sora_conn_id)
         return in_a_hurry(read_config(connection, connection.extra_dejson))
 

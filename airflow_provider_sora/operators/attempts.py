@@ -36,7 +36,7 @@ def attempt_of(
         key=f"sora_video_{step}",
         generation=generation,
         since=_run_start(context) if is_later and (store is None or reuse) else None,
-        was_cleared=not is_retry and not reuse,
+        was_cleared=store is None and not is_retry and not reuse,
         reuse=reuse,
         on_ambiguous=on_ambiguous,
         has_a_retry=try_number <= generation,

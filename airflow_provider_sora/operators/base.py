@@ -14,13 +14,15 @@ from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import JobRequest, Request
 from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 from airflow_provider_sora.events import VideoEvent
-from airflow_provider_sora.exceptions import SoraConfigError, SoraError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraWaitError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.attempts import attempt_of
 from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
 from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
+from airflow_provider_sora.submission.claims import Taken
+from airflow_provider_sora.submission.record import Fingerprint, Stage, id_digest
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
@@ -125,34 +127,45 @@ class SoraJobOperator(BaseOperator):
         """Turn the event of a wait into the manifest, or into the error it stands for; start the next step, if any."""
         with failing_fast():
             ended = VideoEvent.parse(event)
+        self._check_job(context, ended)
         goes_on = ended.video is not None and ended.step + 1 < self.step_count()
-        self._finish(context, ended.step, unfinished=goes_on or ended.leaves_running)
+        self._mark(context, ended.step, "open" if goes_on or ended.leaves_running else "done")
         with failing_fast():
             manifest = ended.manifest()
         self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
         return self._make(context, ended.step + 1, manifest) if goes_on else manifest.to_json()
 
-    def _finish(self, context: Context, step: int, *, unfinished: bool = False) -> None:
-        """Remember, for this step and those before, whether a Clear makes a new video (`Attempt.finish`).
+    def _check_job(self, context: Context, ended: VideoEvent) -> None:
+        """A database that reuses the numbers of trigger rows can bring the event of a wait that a Clear has ended.
 
-        The first step is the one that counts if this is cut off: it is told last that it is finished, and first that
-        it is not.
+        :raises SoraWaitError: the event is of another job than this task's
+        """
+        own = self._attempt(context, ended.step).video_id()
+        if own is not None and id_digest(own) != id_digest(ended.video_id):
+            raise SoraWaitError(
+                ended.video_id, f"the task waits for {own}, and the event is of another job", last_status=ended.status
+            )
+
+    def _mark(self, context: Context, step: int, stage: Stage) -> None:
+        """Remember, for this step and those before, what a Clear is to make of them.
+
+        The first step is the one that counts if this is cut off: it is opened first, and closed last.
         """
         steps = range(step + 1)
-        for each in steps if unfinished else reversed(steps):
-            self._attempt(context, each).finish(unfinished=unfinished)
+        for each in steps if stage == "open" else reversed(steps):
+            self._attempt(context, each).mark(stage)
 
     def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
         with failing_fast(), SoraHook(self.sora_conn_id) as hook:
             video = self._submit(context, hook, step, source)
             self._running = video.id
             if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
-                self._finish(context, step)
+                self._mark(context, step, "done")
                 return VideoManifest.of(video, self.sora_conn_id).to_json()
             wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, self._since(hook, video))
             if self.deferrable and video.status.is_running:
                 # From here on a Clear deletes the job (`cancel_on_kill`): it is a wish for another video.
-                self._finish(context, step)
+                self._mark(context, step, "done" if self._ends_in_the_trigger(step) else "waiting")
                 self._defer(wait, step)
             event = self._ended(hook, video, wait, step)
         return self.execute_complete(context, event.to_json())
@@ -163,7 +176,8 @@ class SoraJobOperator(BaseOperator):
         request = cast("JobRequest", self.build_request(hook, step, source))
         video = submit_once(hook.get_conn(), request, attempt)
         if "ti" in context:
-            XComClaims(context, step).have(video.id)
+            asked = Fingerprint.of(request)
+            XComClaims(context, step).have(Taken(video_id=video.id, prompt=asked.prompt, model=asked.model))
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         return video
 
@@ -199,6 +213,9 @@ class SoraJobOperator(BaseOperator):
         with SoraHook(self.sora_conn_id) as hook:
             self.log.info("Killed: %s", hook.cancel_video(self._running))
 
+    def _ends_in_the_trigger(self, step: int) -> bool:
+        return self.end_from_trigger and step + 1 == self.step_count()
+
     def _defer(self, wait: Wait, step: int) -> None:
         self.defer(
             trigger=SoraVideoTrigger(
@@ -209,7 +226,8 @@ class SoraJobOperator(BaseOperator):
                 since=wait.since,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
-                end_task=self.end_from_trigger and step + 1 == self.step_count(),
+                keep_on_clear=self.reuse_on_clear,
+                end_task=self._ends_in_the_trigger(step),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _GRACE,

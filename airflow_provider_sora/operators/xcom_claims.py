@@ -6,14 +6,16 @@ Airflow deletes a task's XCom when its next try begins; the records of a submiss
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from airflow_provider_sora.compat import Context
-from airflow_provider_sora.submission.claims import Claim
+from airflow_provider_sora.submission.claims import Claim, Taken
 
-# The jobs of a task: {"index": map_index, "ids": [of each step]}.
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+# The jobs of a task: {"index": map_index, "jobs": [of each step]}.
 JOBS_KEY = "sora_jobs"
 
 
@@ -34,19 +36,23 @@ class XComClaims:
         index = getattr(self._ti, "map_index", None)
         return index if isinstance(index, int) else -1
 
-    def taken(self) -> set[str]:
-        """The ids of all jobs that other tasks of the DAG have, in this run and earlier ones, and this one's others."""
-        taken: set[str] = set()
+    def taken(self) -> Sequence[Taken]:
+        """The jobs that other tasks of the DAG have, and this one's of other steps.
+
+        Of earlier runs only the last: a history of years is not to be read for one lost answer.
+        """
+        taken: list[Taken] = []
         for task_id in self._task_ids():
-            for jobs in _dicts(self._pull(task_id, JOBS_KEY, include_prior_dates=True)):
-                taken |= {video_id for video_id in jobs.get("ids", ()) if isinstance(video_id, str)}
-        return taken - set(self._own()[self._step :])
+            for value in (*self._pull(task_id, JOBS_KEY), self._pull_last(task_id, JOBS_KEY)):
+                taken += jobs_of(value)
+        of_this_step = {job.video_id for job in self._own()[self._step :]}
+        return [job for job in taken if job.video_id not in of_this_step]
 
     def siblings(self, prompt: str) -> Sequence[Claim]:
         """What the other mapped instances of the task have published about this prompt."""
         if self._map_index < 0:
             return ()
-        claims = _claims(self._pull(self._ti.task_id, self._key(prompt)))
+        claims = _read(Claim, self._pull(self._ti.task_id, self._key(prompt)))
         return [claim for claim in claims if claim.index != self.index]
 
     def publish(self, prompt: str, claim: Claim) -> None:
@@ -54,15 +60,16 @@ class XComClaims:
         if self._map_index >= 0:
             self._ti.xcom_push(key=self._key(prompt), value=claim.model_dump(mode="json"))
 
-    def have(self, video_id: str) -> None:
+    def have(self, job: Taken) -> None:
         """Tell all tasks of the DAG that a job is this task's."""
-        ids = [*(self._own() if self._step else [])[: self._step], video_id]
-        self._ti.xcom_push(key=JOBS_KEY, value={"index": self._map_index, "ids": ids})
+        jobs = [*(self._own() if self._step else [])[: self._step], job]
+        value = {"index": self._map_index, "jobs": [job.model_dump(mode="json") for job in jobs]}
+        self._ti.xcom_push(key=JOBS_KEY, value=value)
 
-    def _own(self) -> list[str]:
-        for jobs in _dicts(self._pull(self._ti.task_id, JOBS_KEY)):
-            if jobs.get("index") == self._map_index:
-                return list(jobs.get("ids", ()))
+    def _own(self) -> list[Taken]:
+        for value in _dicts(self._pull(self._ti.task_id, JOBS_KEY)):
+            if value.get("index") == self._map_index:
+                return jobs_of(value)
         return []
 
     def _key(self, prompt: str) -> str:
@@ -73,10 +80,19 @@ class XComClaims:
         tasks = getattr(self._dag, "tasks", ())
         return sorted({self._ti.task_id, *(task.task_id for task in tasks if _makes_videos(task))})
 
-    def _pull(self, task_id: str, key: str, *, include_prior_dates: bool = False) -> Iterator[Any]:
+    def _pull(self, task_id: str, key: str) -> Iterator[Any]:
         """All values, of each mapped instance: a list of tasks makes Airflow answer a list, whatever the tasks are."""
-        found = self._ti.xcom_pull(task_ids=[task_id], key=key, include_prior_dates=include_prior_dates)
-        return iter(found or ())
+        return iter(self._ti.xcom_pull(task_ids=[task_id], key=key) or ())
+
+    def _pull_last(self, task_id: str, key: str) -> Any:
+        """The newest value of this run and those before, of the same mapped instance."""
+        options = {"map_indexes": self._map_index, "include_prior_dates": True}
+        return self._ti.xcom_pull(task_ids=task_id, key=key, **options)
+
+
+def jobs_of(value: object) -> list[Taken]:
+    """The jobs of a task, of each of its steps, from what it has published under `JOBS_KEY`."""
+    return _read(Taken, value.get("jobs")) if isinstance(value, dict) else []
 
 
 def _makes_videos(task: Any) -> bool:
@@ -84,15 +100,15 @@ def _makes_videos(task: Any) -> bool:
     return isinstance(kind, type) and hasattr(kind, "makes_videos")
 
 
-def _dicts(values: Iterable[Any]) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)]
+def _dicts(values: object) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, Iterable) else []
 
 
-def _claims(values: Iterable[Any]) -> list[Claim]:
+def _read(kind: type[ModelT], values: object) -> list[ModelT]:
     found = []
     for value in _dicts(values):
         try:
-            found.append(Claim.model_validate(value))
+            found.append(kind.model_validate(value))
         except ValidationError:  # of a newer version of the package, perhaps: there is no more to be known
             continue
     return found

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_sora.api.errors import failed_video_error
-from airflow_provider_sora.api.models import VideoStatus
+from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.compat import (
     AirflowSkipException,
     BaseSensorOperator,
@@ -55,11 +55,18 @@ class SoraVideoSensor(BaseSensorOperator):
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
-        """Look at the job until it has ended, here or in the triggerer."""
+        """Poll the job until it has ended: once here, and then in the triggerer where it still runs."""
         if not self.deferrable:
             return super().execute(context)
         with failing_fast():
             video_id, conn_id = self._where()
+            with SoraHook(conn_id) as hook:
+                video = hook.poll_video(video_id)
+        if video is not None and not video.status.is_running:
+            return self.execute_complete(context, _event(video, conn_id).to_json())
+        return self._defer(video_id, conn_id, video)
+
+    def _defer(self, video_id: str, conn_id: str, video: Video | None) -> Any:
         timeout = _seconds(self.timeout)
         return self.defer(
             trigger=SoraVideoTrigger(
@@ -67,6 +74,7 @@ class SoraVideoSensor(BaseSensorOperator):
                 video_id=video_id,
                 deadline=time.time() + timeout,
                 poll_interval=_seconds(self.poke_interval),
+                since=video.created_at if video is not None else None,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=timeout, minutes=5),
@@ -101,6 +109,12 @@ class SoraVideoSensor(BaseSensorOperator):
             raise SoraConfigError(f"video is {str(self.video)[:100]!r}; it has to be an id or a manifest")
         named = self.video.get("conn_id") if isinstance(self.video, Mapping) else None
         return video_id, self.sora_conn_id or named or DEFAULT_CONN_ID
+
+
+def _event(video: Video, conn_id: str) -> VideoEvent:
+    if video.status is VideoStatus.COMPLETED:
+        return VideoEvent.of(VideoManifest.of(video, conn_id))
+    return VideoEvent.of_error(video.id, failed_video_error(video))
 
 
 def _seconds(value: float | timedelta) -> float:

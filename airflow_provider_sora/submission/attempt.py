@@ -10,7 +10,7 @@ from typing import Literal
 from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission import record
 from airflow_provider_sora.submission.claims import Claims, NoClaims
-from airflow_provider_sora.submission.record import Record, Store
+from airflow_provider_sora.submission.record import Record, Stage, Store
 
 OnAmbiguous = Literal["fail", "submit"]
 
@@ -22,7 +22,8 @@ class Attempt:
     :param store: None before Airflow 3.3
     :param key: names the job in the store, one for each step of a task
     :param since: unix seconds since when an earlier try without a record can have submitted; None: there was none
-    :param was_cleared: that earlier try may have ended well: its video is not wanted, a job that still runs is
+    :param was_cleared: without a record: that earlier try may have ended well, and its video is not wanted; a job that
+        still runs is
     :param has_a_retry: another try is to come should this one fail
     :param reuse: take what a cleared try left, finished or not
     """
@@ -54,14 +55,19 @@ class Attempt:
             record.save(self.store, self.key, state)
         return state
 
-    def finish(self, *, unfinished: bool = False) -> None:
-        """Remember that the job's video or error was handed on, so that a cleared task makes a new one.
+    def video_id(self) -> str | None:
+        """The job that was accepted, as far as that is remembered."""
+        found = self._load_if_readable()
+        return None if found is None else found.video_id
 
-        :param unfinished: nobody has had it, and the job was left running: a cleared task goes on with it
-        """
+    def _load_if_readable(self) -> Record | None:
         try:
-            found = self.load()
+            return self.load()
         except SoraUndecidedError:
-            return  # the next submission says so; what was made is handed on
-        if found is not None and found.unfinished != unfinished:
-            self.save(found.but(unfinished=unfinished))
+            return None  # the next submission says so; what was made is handed on
+
+    def mark(self, stage: Stage) -> None:
+        """Remember what a cleared task is to make of the job."""
+        found = self._load_if_readable()
+        if found is not None and found.stage != stage:
+            self.save(found.but(stage=stage))

@@ -8,13 +8,14 @@ task that is killed blocks nobody for longer than its claim is visible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.exceptions import SoraUndecidedError
+from airflow_provider_sora.submission.prompts import PromptDigest
 from airflow_provider_sora.submission.record import Record, Snapshot, id_digest
 
 _ROUNDS = 10
@@ -40,13 +41,27 @@ class Claim(BaseModel):
     snapshot: Snapshot | None = None
 
 
+class Taken(BaseModel):
+    """A job that a task has, and what it was asked for.
+
+    :param prompt: tells whether the server shows prompts as they were sent
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int = 1
+    video_id: str
+    prompt: PromptDigest | None = None
+    model: str | None = None
+
+
 class Claims(Protocol):
     """What the tasks of a DAG run tell each other."""
 
     index: int
 
-    def taken(self) -> Collection[str]:
-        """The ids of all jobs that other tasks of the run, or other steps of this one, have."""
+    def taken(self) -> Sequence[Taken]:
+        """The jobs that other tasks of the DAG, or other steps of this one, have."""
 
     def siblings(self, prompt: str) -> Sequence[Claim]:
         """What the other mapped instances of the task have published about this prompt (a digest)."""
@@ -60,7 +75,7 @@ class NoClaims:
 
     index = 0
 
-    def taken(self) -> Collection[str]:
+    def taken(self) -> Sequence[Taken]:
         return ()
 
     def siblings(self, prompt: str) -> Sequence[Claim]:  # noqa: ARG002

@@ -8,12 +8,12 @@ only the same prompt on a job that is surely new says that there is one. All els
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.submission.prompts import Likeness, likeness
+from airflow_provider_sora.submission.prompts import Likeness, PromptDigest, likeness
 from airflow_provider_sora.submission.record import Fingerprint, Snapshot, id_digest, is_newest_first
 
 # How far the clocks of workers, of a server's replicas and of what they write on jobs may be apart.
@@ -58,6 +58,7 @@ class Wanted:
     :param not_it: digests of the ids of jobs that are surely not its own: its sources, earlier ones, other tasks'
     :param refused_once: all that the server ever said is one refusal (503 with ``Retry-After``): a job is the exception
     :param siblings: how many tasks look for a job of this prompt, this one included
+    :param known: what jobs of the same model were asked for, by digests of their ids
     :param only_running: a finished video is not wanted
     """
 
@@ -67,6 +68,7 @@ class Wanted:
     not_it: Collection[str] = frozenset()
     refused_once: bool = False
     siblings: int = 1
+    known: Mapping[str, PromptDigest] = field(default_factory=dict)
     only_running: bool = False
 
 
@@ -143,7 +145,10 @@ def _candidates(wanted: Wanted, reading: Reading) -> tuple[list[Video], list[Vid
 
 
 def _proves_echo(wanted: Wanted, video: Video) -> bool:
-    """Whether a job, however old, shows that this server shows this prompt as it was sent: then others are others'."""
+    """Whether a job, however old, shows that this server shows prompts as they were sent: then others are others'."""
+    known = wanted.known.get(id_digest(video.id))
+    if known is not None and video.prompt is not None and known.is_shown_as(video.prompt):
+        return True
     like = likeness(wanted.fingerprint.prompt, wanted.prompt, video.prompt)
     return like is Likeness.SAME and _agree(_model(video.model), _model(wanted.fingerprint.model)) is not False
 

@@ -12,9 +12,16 @@ point the process may die:
 | id                        | failed, expired, gone     | submit a new job                                           |
 | intent                    | one new job is its own    | re-attach                                                  |
 | intent                    | nothing new, list is sure | submit again, under the same intent                        |
-| intent                    | not to be told            | `SoraUndecidedError`; the record says that it was reported |
-| any, of a cleared task    | unfinished, not reported  | as above                                                   |
-| any, of a cleared task    | finished, or reported     | submit a new job                                           |
+| intent                    | not to be told            | `SoraUndecidedError`                                       |
+
+A cleared task makes of it, by the stage that the record has:
+
+| stage   | reached when                                          | a Clear                                        |
+|---------|-------------------------------------------------------|------------------------------------------------|
+| open    | the intent is written                                 | goes on as above, if the prompt is the same    |
+| waiting | the job is waited for in the triggerer                | takes a finished video, or submits a new job   |
+| told    | `SoraUndecidedError` was raised                       | submits a new job                              |
+| done    | the video, or an error of the job, was handed on      | submits a new job                              |
 """
 
 from __future__ import annotations
@@ -23,9 +30,9 @@ from typing import Any
 
 from airflow_provider_sora.api.acceptance import Acceptance, acceptance_of
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import JobRequest
-from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraStatusError
+from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.requests import JobRequest, RetrieveVideo
+from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraNotFoundError, SoraStatusError
 from airflow_provider_sora.submission import claims, lookup, record
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.reconnect import reconnect
@@ -94,11 +101,22 @@ class _Submission:
         if earlier.generation == self._attempt.generation or self._attempt.reuse:
             return False
         what = f"video {earlier.video_id}" if earlier.video_id else "its submission"
-        if earlier.reported or not earlier.unfinished:
-            self._attempt.log("The task was cleared after %s was done with: submitting a new job", what)
-            return True
-        self._attempt.log("The task was cleared before %s was done with: going on with it", what)
-        return False
+        is_same = earlier.fingerprint.prompt == Fingerprint.of(self._request).prompt
+        if is_same and (earlier.stage == "open" or (earlier.stage == "waiting" and self._is_completed(earlier))):
+            self._attempt.log("The task was cleared before anybody had %s: going on with it", what)
+            return False
+        self._attempt.log("The task was cleared after %s, or with another prompt: submitting a new job", what)
+        return True
+
+    def _is_completed(self, earlier: Record) -> bool:
+        """Whether a job that was waited for has become a video: nobody had it if the triggerer was down too long."""
+        if earlier.video_id is None:
+            return False
+        try:
+            video = self._client.send(RetrieveVideo(video_id=earlier.video_id))
+        except SoraNotFoundError:
+            return False
+        return video.status is VideoStatus.COMPLETED
 
     def _is_of_another_source(self, earlier: Record) -> bool:
         """Whether it extended, edited or remixed what is not the source any more: a step before has a new video."""
@@ -123,7 +141,7 @@ class _Submission:
         for _ in range(_MAX_SENDS):
             before = self._attempt.load()
             # A process that has outlived its worker cannot write this any more, and so does not come to the POST.
-            intent = self._attempt.save(intent.but(refused=False, reported=False))
+            intent = self._attempt.save(intent.but(refused=False, stage="open"))
             claims.publish(self._attempt.claims, intent)
             try:
                 video = self._client.send(self._request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -81,6 +81,11 @@ def is_newest_first(videos: Sequence[Video]) -> bool:
     return len(known) == len(times) and len(set(known)) >= _ENOUGH_TO_BE_SORTED and known == sorted(known, reverse=True)
 
 
+# What a Clear finds: a submission that nobody has had anything of; a job that is waited for in the triggerer, where a
+# Clear deletes it; a user who was told that nothing tells whether there is a job; a video or an error, handed on.
+Stage = Literal["open", "waiting", "told", "done"]
+
+
 class Record(BaseModel):
     """One submission, as far as it has come.
 
@@ -92,8 +97,7 @@ class Record(BaseModel):
     :param refusals: how often this intent was answered 503 with ``Retry-After``
     :param refused: it was answered so the last time: most likely there is no job
     :param video_id: the accepted job; None from the intent until then
-    :param unfinished: nobody has had the video, or an error of the job: a cleared task goes on with it
-    :param reported: the user was told that nothing tells whether there is a job; a Clear is their decision
+    :param stage: what a cleared task makes of it; see `Stage`
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -107,8 +111,7 @@ class Record(BaseModel):
     refusals: int = 0
     refused: bool = False
     video_id: str | None = None
-    unfinished: bool = True
-    reported: bool = False
+    stage: Stage = "open"
 
     @property
     def refused_once(self) -> bool:

@@ -66,7 +66,7 @@ class Search:
 
     def accept(self, intent: Record, video: Video) -> Video | None:
         """Remember and claim a job; None where a mapped sibling has it."""
-        self._attempt.save(intent.but(video_id=video.id, unfinished=True, reported=False))
+        self._attempt.save(intent.but(video_id=video.id, stage="open"))
         if claims.take(self._attempt.claims, intent, [video], self._attempt.sleep) is not None:
             return video
         self._attempt.log("A mapped sibling with the same prompt has re-attached to video %s", video.id)
@@ -78,7 +78,7 @@ class Search:
         if video is None:
             return None
         self._attempt.log("Video %s is the job of an earlier request: re-attaching to it", video.id)
-        self._attempt.save(intent.but(video_id=video.id, unfinished=True, reported=False))
+        self._attempt.save(intent.but(video_id=video.id, stage="open"))
         return video
 
     def _undecided(self, intent: Record, why: str) -> Video | None:
@@ -89,7 +89,7 @@ class Search:
         if self._attempt.on_ambiguous == "submit":
             self._attempt.log("Submitting although an earlier request may have been accepted: %s", why)
             return None
-        self._attempt.save(intent.but(reported=True))
+        self._attempt.save(intent.but(stage="told"))
         raise SoraUndecidedError(
             f"an earlier try may have submitted this video, and {why}. Nothing was submitted. "
             'Clear the task to make a new video, or set on_ambiguous="submit" to risk paying twice'
@@ -118,8 +118,9 @@ class Search:
         return list(self._attempt.claims.siblings(intent.fingerprint.prompt.text))
 
     def _wanted(self, intent: Record, siblings: list[claims.Claim]) -> Wanted:
-        not_it = set(intent.earlier_ids)
-        not_it |= {id_digest(video_id) for video_id in (*self._request.source_ids(), *self._attempt.claims.taken())}
+        taken = self._attempt.claims.taken()
+        not_it = set(intent.earlier_ids) | {id_digest(video_id) for video_id in self._request.source_ids()}
+        not_it |= {id_digest(job.video_id) for job in taken}
         not_it |= {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id}
         same_prompt = intent.fingerprint.prompt == self._fingerprint.prompt
         return Wanted(
@@ -130,6 +131,11 @@ class Search:
                 *(Since(sibling.intended_at, sibling.snapshot) for sibling in siblings),
             ),
             not_it,
+            known={
+                id_digest(job.video_id): job.prompt
+                for job in taken
+                if job.prompt is not None and job.model == intent.fingerprint.model
+            },
             refused_once=intent.refused_once,
             only_running=self._attempt.was_cleared,
             siblings=1 + sum(sibling.video_id is None for sibling in siblings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,19 +10,30 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraError, SoraWaitError
 from airflow_provider_sora.hooks.polling import poller_for
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_job, task_state
+from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
+
+# Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
+KILL_SECONDS = 28.0
+ASK_SECONDS = 18.0  # the first question of all makes the triggerer build its API, which takes seconds
 
 # Not the triggers' own loggers: each would take a KiB for as long as it waits.
 log = logging.getLogger(__name__)
 
+_cancelling: set[asyncio.Task[None]] = set()  # an event loop alone does not keep its tasks
+
 
 class SoraVideoTrigger(BaseTrigger):
     """Waits for one video job and yields one `VideoEvent`. It only reads, so two copies of it do no harm.
+
+    Only `on_kill` deletes, and only where a user has cleared or marked the task.
 
     :param sora_conn_id: the connection of the server that runs the job
     :param video_id: the job
@@ -29,9 +41,12 @@ class SoraVideoTrigger(BaseTrigger):
     :param poll_interval: the longest pause between two looks, in seconds
     :param since: unix seconds when the job was submitted, which tells how soon a look is worth it
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
+    :param keep_on_clear: not when it is cleared: the task takes the job up again
     :param step: handed on with the event, for operators with several jobs
     :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
     """
+
+    _stalls: StallDetector | None = None
 
     def __init__(
         self,
@@ -43,6 +58,7 @@ class SoraVideoTrigger(BaseTrigger):
         since: float | None = None,
         step: int = 0,
         cancel_on_kill: bool = False,
+        keep_on_clear: bool = False,
         end_task: bool = False,
     ) -> None:
         super().__init__()
@@ -53,6 +69,7 @@ class SoraVideoTrigger(BaseTrigger):
         self.since = since
         self.step = step
         self.cancel_on_kill = cancel_on_kill
+        self.keep_on_clear = keep_on_clear
         self.end_task = end_task
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -67,30 +84,75 @@ class SoraVideoTrigger(BaseTrigger):
                 "since": self.since,
                 "step": self.step,
                 "cancel_on_kill": self.cancel_on_kill,
+                "keep_on_clear": self.keep_on_clear,
                 "end_task": self.end_task,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield how it ended."""
+        self._stalls = stall_detector()
+        with self._stalls.watching():
+            event = await self._wait()
+        yield self._event(event)
+
+    async def _wait(self) -> VideoEvent:
         wait = Wait(self.video_id, self.deadline, self.poll_interval, self.since)
         try:
             video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
-            event = VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
+            return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
         except SoraError as error:
-            event = VideoEvent.of_error(self.video_id, error, self.step)
+            return VideoEvent.of_error(self.video_id, error, self.step)
         except Exception as error:  # the id must reach the task, whatever broke here
             log.exception("Waiting for video %s broke", self.video_id)
-            cause = f"{type(error).__name__}: {error}"
-            event = VideoEvent.of_error(
-                self.video_id, SoraWaitError(self.video_id, cause, last_status="unknown"), self.step
-            )
-        yield self._event(event)
+            broken = SoraWaitError(self.video_id, f"{type(error).__name__}: {error}", last_status="unknown")
+            return VideoEvent.of_error(self.video_id, broken, self.step)
 
     async def on_kill(self) -> None:
-        """Delete the job: best effort, and in bounded time. Called when a user acts, not when a triggerer ends."""
+        """Delete the job where a user has acted for sure: best effort, and in bounded time.
+
+        Airflow calls this also where another triggerer has taken the wait over; see `safe_to_cancel`. It also cancels
+        this call when it looks for its triggers the next time, which is a second later: what was begun goes on.
+        """
         if self.cancel_on_kill:
-            log.info("Killed: %s", await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id))
+            cancelling = asyncio.create_task(self._cancel_in_time())
+            _cancelling.add(cancelling)
+            cancelling.add_done_callback(_cancelling.discard)
+            await asyncio.shield(cancelling)
+
+    async def _cancel_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(KILL_SECONDS):
+                log.info("Cancelled: %s", await self._cancel())
+        except TimeoutError:
+            log.warning("Cancelled: video %s may go on: it was not deleted in time", self.video_id)
+
+    async def _cancel(self) -> str:
+        reason = await self._reason_to_keep()
+        if reason is not None:
+            return f"video {self.video_id} is left running on the server: {reason}"
+        return await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id)
+
+    async def _reason_to_keep(self) -> str | None:
+        stalls = self._stalls
+        if stalls is None or stalls.has_stalled():
+            return "the triggerer stood still, and another one may have taken the wait over"
+        if is_timed_out(getattr(self, "timeout_after", None)):
+            return "Airflow's own timeout may have ended the wait"
+        with stalls.watching():
+            try:
+                async with asyncio.timeout(ASK_SECONDS):
+                    reason = await self._reason_of_task()
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
+                return f"Airflow does not say what its task does ({type(error).__name__}: {error})"
+            return "the triggerer stood still while it asked Airflow" if stalls.has_stalled() else reason
+
+    async def _reason_of_task(self) -> str | None:
+        reason = reason_to_keep(await task_state(self.task_instance), keep_on_clear=self.keep_on_clear)
+        if reason is None:
+            return None
+        job = await task_job(self.task_instance, self.step)
+        return None if job is not None and canonical_id(job) != canonical_id(self.video_id) else reason
 
     def _event(self, event: VideoEvent) -> TriggerEvent:
         if not self.end_task or event.video is None:

@@ -140,6 +140,7 @@ def test_the_deferral_carries_an_absolute_deadline_and_no_secret(
         "end_task": False,
         "step": 0,
         "cancel_on_kill": True,
+        "keep_on_clear": False,
     }
     assert deferred.value.timeout == timedelta(minutes=7)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout
+from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
-from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.events import VideoEvent
+from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitError, SoraWaitTimeoutError
 from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
 from airflow_provider_sora.submission import search
-from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +37,26 @@ class Store(dict[str, Any]):
 
 @dataclass
 class Ti:
-    """A task instance; `xcom` is what all of them have pushed: by task, mapped instance and key."""
+    """A task instance.
+
+    :param xcom: what all of the run have pushed: by task, mapped instance and key
+    :param before: what tasks pushed in the run before
+    """
 
     try_number: int = 1
     max_tries: int = 2
     task_id: str = "create"
     xcom: dict[tuple[str, int, str], Any] = field(default_factory=dict)
     map_index: int = -1
+    before: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[self.task_id, self.map_index, key] = value
 
-    def xcom_pull(self, task_ids: list[str], key: str, *, include_prior_dates: bool) -> Any:
+    def xcom_pull(self, task_ids: list[str] | str, key: str, **options: Any) -> Any:
+        if isinstance(task_ids, str):
+            assert options == {"map_indexes": self.map_index, "include_prior_dates": True}
+            return self.before.get(task_ids)
         found = [value for (task_id, _, named), value in self.xcom.items() if (task_id in task_ids) and named == key]
         return found or [None]  # Airflow 3 answers so where there is nothing
 
@@ -114,7 +124,11 @@ def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) 
     sibling = create().execute(context(Ti(xcom=xcom, map_index=0)))
     mine = create().execute(context(Ti(xcom=xcom, map_index=1, try_number=2)))
     assert mine["id"] != sibling["id"]
-    jobs = {index: value["ids"] for (_, index, key), value in xcom.items() if key == "sora_jobs"}
+    jobs = {
+        index: [job["video_id"] for job in value["jobs"]]
+        for (_, index, key), value in xcom.items()
+        if key == "sora_jobs"
+    }
     assert jobs == {0: [sibling["id"]], 1: [mine["id"]]}
 
 
@@ -169,6 +183,23 @@ def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
     assert len(sora_emulator.jobs.all()) == left
 
 
+def test_a_video_that_is_finished_when_its_task_is_killed_is_not_lost(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    task = create(wait_for_completion=True)
+
+    def wait(*_: Any) -> Any:
+        sora_emulator.clock.advance(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SoraHook, "wait_for_video", wait)
+    with pytest.raises(KeyboardInterrupt):
+        task.execute({})
+    task.on_kill()
+    assert len(sora_emulator.jobs.all()) == 1
+
+
 def test_a_killed_task_with_another_try_to_come_leaves_its_job_for_that(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +228,124 @@ def test_a_job_of_the_step_before_is_not_adopted(sora_emulator: Emulator) -> Non
     task = SoraExtendVideoOperator(task_id="extend", deferrable=False, **options)
     assert task.execute(context(Ti(task_id="extend", try_number=2)))["seconds"] == "9"
     assert sum(job.kind == "extend" for job in sora_emulator.jobs.all()) == 2
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, prompt: str, task: Any, found: Any) -> None:
+    """Run a task whose process dies when the server has accepted the prompt, before the answer is read."""
+    send = SoraClient.send
+
+    def dying(client: SoraClient, request: Any) -> Any:
+        answer = send(client, request)
+        if request.paid and request.prompt == prompt:
+            raise KilledError
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SoraClient, "send", dying)
+        with pytest.raises(KilledError):
+            task.execute(found)
+
+
+def cleared(ti: Ti) -> Ti:
+    """What Airflow makes of a Clear after one try."""
+    return replace(ti, try_number=ti.try_number + 1, max_tries=ti.max_tries + 1)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_clear_after_a_kill_goes_on_and_after_the_end_makes_a_new_video(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """Even with retries=0: what was paid for, and nobody has had, is not paid for again."""
+    sora_emulator.jobs.speed = 1000
+    store, ti, options = Store(), Ti(max_tries=0), {"retries": 0, "deferrable": deferrable, "poll_interval": 0.01}
+    killed_after(monkeypatch, "a cat", create(**options), context(ti, store))
+    ti = cleared(ti)
+    first = create(**options).execute(context(ti, store))
+    assert sora_emulator.creates == 1
+    ti = cleared(ti)
+    assert create(**options).execute(context(ti, store))["id"] != first["id"]
+    assert sora_emulator.creates == 2
+
+
+@pytest.mark.parametrize(("ends_in_trigger", "is_finished"), [(False, False), (True, False), (True, True)])
+def test_a_clear_while_the_job_is_waited_for_in_the_triggerer_makes_a_new_video(
+    sora_emulator: Emulator, ends_in_trigger: bool, is_finished: bool
+) -> None:
+    """A task that ends in the triggerer has handed on its video there."""
+    store, ti = Store(), Ti()
+    options = {"deferrable": True, "wait_for_completion": True, "end_from_trigger": ends_in_trigger}
+    for expected in (1, 2):
+        with pytest.raises(TaskDeferred):
+            create(**options).execute(context(ti, store))
+        assert sora_emulator.creates == expected
+        if is_finished:
+            sora_emulator.jobs.all()[0].ended_at = 0.0
+        ti = cleared(ti)
+
+
+def test_the_event_of_another_job_is_not_this_tasks_video(sora_emulator: Emulator) -> None:
+    """A database reused the number of a trigger row: the wait that a Clear ended reached the new one."""
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(ti, store))
+    event = VideoEvent.of(VideoManifest(id="video_of_before", status="completed", conn_id="sora_default"))
+    with pytest.raises(SoraWaitError, match="the event is of another job"):
+        create(**options).execute_complete(context(ti, store), event.to_json())
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(replace(ti, try_number=2), store))
+    assert sora_emulator.creates == 1
+
+
+def test_a_clear_takes_a_video_that_the_triggerer_left_behind(sora_emulator: Emulator) -> None:
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(ti, store))
+    sora_emulator.jobs.all()[0].ended_at = 0.0
+    assert create(**options).execute(context(cleared(ti), store))["status"] == "completed"
+    assert sora_emulator.creates == 1
+
+
+def test_a_clear_after_the_wait_timed_out_goes_on_with_the_job(sora_emulator: Emulator) -> None:
+    store, ti, options = Store(), Ti(), {"deferrable": True, "wait_for_completion": True}
+    with pytest.raises(TaskDeferred) as deferred:
+        create(**options).execute(context(ti, store))
+    trigger: Any = deferred.value.trigger
+    event = VideoEvent.of_error(
+        trigger.video_id, SoraWaitTimeoutError(trigger.video_id, "too long", last_status="queued")
+    )
+    with pytest.raises(SoraWaitTimeoutError):
+        create(**options).execute_complete(context(ti, store), event.to_json())
+    with pytest.raises(TaskDeferred):
+        create(**options).execute(context(cleared(ti), store))
+    assert sora_emulator.creates == 1
+
+
+def test_a_clear_in_the_middle_of_a_chain_goes_on_and_after_its_end_begins_anew(
+    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sora_emulator.jobs.speed = 1000
+    source = create(wait_for_completion=True, poll_interval=0.01).execute({})
+    store, ti = Store(), Ti(task_id="extend")
+
+    def task() -> SoraExtendVideoOperator:
+        return SoraExtendVideoOperator(
+            task_id="extend", video=source, prompt=["a", "b"], seconds=4, poll_interval=0.01, deferrable=False
+        )
+
+    def prompts() -> list[str]:
+        return [job.prompt for job in sora_emulator.jobs.all() if job.kind == "extend"]
+
+    killed_after(monkeypatch, "b", task(), context(ti, store))
+    ti = cleared(ti)
+    assert task().execute(context(ti, store))["seconds"] == "9"
+    assert prompts() == ["a", "b"]
+    ti = cleared(ti)
+    task().execute(context(ti, store))
+    assert prompts() == ["a", "b", "a", "b"]
 
 
 def test_an_execution_timeout_leaves_the_job_for_the_retry(
@@ -229,16 +378,3 @@ def test_what_became_of_a_killed_job_is_said(sora_emulator: Emulator, arrange: d
             if arrange:
                 sora_emulator.faults.add(Fault("delete", "status", **arrange))
             assert words in cancel()
-
-
-@pytest.mark.parametrize(("cancel", "left"), [(True, 0), (False, 1)])
-def test_killing_a_deferred_task_deletes_its_job_unless_told_not_to(
-    sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, cancel: bool, left: int
-) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
-    video = create().execute({})
-    trigger = SoraVideoTrigger(
-        sora_conn_id="sora_default", video_id=video["id"], deadline=9e9, poll_interval=60, cancel_on_kill=cancel
-    )
-    asyncio.run(trigger.on_kill())
-    assert len(sora_emulator.jobs.all()) == left

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora.compat import AirflowFailException, AirflowSkipException, TaskDeferred
-from airflow_provider_sora.emulator import Emulator
+from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraVideoFailedError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
@@ -24,10 +24,12 @@ def made(emulator: Emulator, prompt: str = "a cat", *, done: bool = True) -> dic
 
 
 def resume(sensor: SoraVideoSensor) -> Any:
-    """Let the trigger run and hand its event back, as Airflow does."""
-    with pytest.raises(TaskDeferred) as deferred:
-        sensor.execute({})
-    trigger = SoraVideoTrigger(**json.loads(json.dumps(deferred.value.trigger.serialize()[1])))
+    """Where the sensor defers, let the trigger run and hand its event back, as Airflow does."""
+    try:
+        return sensor.execute({})
+    except TaskDeferred as error:
+        deferred = error
+    trigger = SoraVideoTrigger(**json.loads(json.dumps(deferred.trigger.serialize()[1])))
 
     async def first_event() -> Any:
         return (await anext(aiter(trigger.run()))).payload
@@ -52,12 +54,42 @@ def test_the_sensor_returns_the_manifest(sora_emulator: Emulator) -> None:
 
 
 def test_the_sensor_can_wait_in_the_triggerer(sora_emulator: Emulator) -> None:
+    sora_emulator.jobs.speed = 70
+    video = made(sora_emulator, done=False)
+    sensor = SoraVideoSensor(task_id="wait", video=video, deferrable=True, poke_interval=0.1)
+    assert resume(sensor)["status"] == "completed"
+
+
+def test_a_finished_video_does_not_go_through_the_triggerer(sora_emulator: Emulator) -> None:
     video = made(sora_emulator)
-    assert resume(SoraVideoSensor(task_id="wait", video=video, deferrable=True))["status"] == "completed"
+    before = len(sora_emulator.requests)
+    assert SoraVideoSensor(task_id="wait", video=video, deferrable=True).execute({})["status"] == "completed"
+    assert [entry["route"] for entry in sora_emulator.requests[before:]] == ["retrieve"]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"effect": "status", "status": 500}, {"effect": "status", "status": 404}, {"effect": "drop"}]
+)
+def test_a_first_poll_that_fails_is_not_a_video_that_fails(sora_emulator: Emulator, fault: dict[str, Any]) -> None:
+    video = made(sora_emulator)
+    before = len(sora_emulator.requests)
+    sora_emulator.faults.add(Fault("retrieve", times=9, **fault))
+    with pytest.raises(TaskDeferred) as deferred:
+        SoraVideoSensor(task_id="wait", video=video, deferrable=True).execute({})
+    assert deferred.value.trigger.serialize()[1]["since"] is None
+    assert len(sora_emulator.requests) <= before + 1  # and a worker is not held by trying again
+
+
+def test_a_running_job_is_waited_for_from_its_start(sora_emulator: Emulator) -> None:
+    video = made(sora_emulator, done=False)
+    with pytest.raises(TaskDeferred) as deferred:
+        SoraVideoSensor(task_id="wait", video=video, deferrable=True).execute({})
+    assert deferred.value.trigger.serialize()[1]["since"] == video["created_at"]
 
 
 def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_sora.sensors.sora.time.time", lambda: 1000.0)
+    monkeypatch.setattr(SoraHook, "poll_video", lambda *_: None)
     sensor = SoraVideoSensor(
         task_id="wait", video="video_1", sora_conn_id="other", poke_interval=7, timeout=60, deferrable=True
     )
@@ -72,6 +104,7 @@ def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pyte
         "end_task": False,
         "step": 0,
         "cancel_on_kill": False,
+        "keep_on_clear": False,
     }
 
 

@@ -85,9 +85,9 @@ def test_what_became_of_the_earlier_job_decides(world: World, change: dict[str, 
 def test_a_cleared_task_makes_a_new_video_unless_told_to_reuse(world: World) -> None:
     store = Store(world)
     first = submit(world, attempt(world, store, generation=2))
-    attempt(world, store, generation=2).finish()
+    attempt(world, store, generation=2).mark("done")
     assert submit(world, attempt(world, store, generation=3, reuse=True)).id == first.id
-    attempt(world, store, generation=3).finish()
+    attempt(world, store, generation=3).mark("done")
     assert submit(world, attempt(world, store, generation=4)).id != first.id
     assert world.posts == 2
 
@@ -343,6 +343,16 @@ def test_jobs_of_others_are_no_reason_to_stop_where_the_server_is_known_to_show_
     assert world.posts == 2
 
 
+def test_a_job_whose_prompt_is_known_shows_that_the_server_shows_prompts_too(world: World) -> None:
+    xcom = XCom(world, jobs={7: "video_1"})
+    world.add(**REQUEST.fields(), status="completed")
+    store = Store(world)
+    dies(world, store, "dies before", CreateVideo(prompt="another", model="wan"))
+    world.add(prompt="of somebody else", model="wan")
+    submit(world, attempt(world, store, claims=xcom.of(0)), CreateVideo(prompt="another", model="wan"))
+    assert world.posts == 2
+
+
 # 2: a source, and what was known before, is never the result
 
 
@@ -497,6 +507,26 @@ def test_a_clear_after_an_unfinished_submission_goes_on_with_it(world: World) ->
     assert world.posts == 1
 
 
+def test_a_clear_with_another_prompt_is_another_wish(world: World) -> None:
+    store = Store(world)
+    dies(world, store)
+    submit(world, attempt(world, store, generation=1), CreateVideo(prompt="a cat at noon"))
+    assert world.posts == 2
+
+
+@pytest.mark.parametrize(("status", "posts"), [("queued", 2), ("completed", 1), ("gone", 2), ("failed", 2)])
+def test_a_clear_of_a_job_that_was_waited_for_takes_only_a_finished_video(
+    world: World, status: str, posts: int
+) -> None:
+    """A user who clears a waiting task wants another video; one that a broken triggerer left behind is not lost."""
+    store = Store(world)
+    submit(world, attempt(world, store))
+    attempt(world, store).mark("waiting")
+    world.jobs[1].update({"id": "another"} if status == "gone" else {"status": status})
+    submit(world, attempt(world, store, generation=1))
+    assert world.posts == posts
+
+
 def test_a_clear_after_the_user_was_told_is_their_decision(world: World) -> None:
     store = Store(world)
     world.shows = UNCLEAR["no prompt"]
@@ -511,8 +541,8 @@ def test_a_clear_after_the_user_was_told_is_their_decision(world: World) -> None
 def test_a_clear_of_a_job_that_was_left_running_goes_on_with_it(world: World) -> None:
     store = Store(world)
     first = submit(world, attempt(world, store))
-    attempt(world, store).finish()
-    attempt(world, store).finish(unfinished=True)
+    attempt(world, store).mark("done")
+    attempt(world, store).mark("open")
     assert submit(world, attempt(world, store, generation=1)).id == first.id
 
 
@@ -547,7 +577,7 @@ def test_junk_in_the_store_is_named_and_nothing_is_paid(world: World, junk: Any)
     store = Store(world, {"sora_video_0": junk})
     with pytest.raises(exceptions.SoraUndecidedError, match="the task state store has under 'sora_video_0'"):
         submit(world, attempt(world, store))
-    attempt(world, store).finish()  # does not stop a finished video
+    attempt(world, store).mark("done")  # does not stop a finished video
     assert (world.posts, store.values["sora_video_0"]) == (0, junk)
 
 

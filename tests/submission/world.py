@@ -17,9 +17,11 @@ from airflow_provider_sora.api.decisions import RetryPolicy
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import CreateVideo, JobRequest
 from airflow_provider_sora.submission import Attempt, submit_once
-from airflow_provider_sora.submission.claims import Claim
+from airflow_provider_sora.submission.claims import Claim, Taken
+from airflow_provider_sora.submission.prompts import PromptDigest
 
 REQUEST = CreateVideo(prompt="a cat", model="wan", seconds="4", size="64x64")
+PROMPT_DIGEST = PromptDigest.of(REQUEST.prompt)
 Job = dict[str, Any]
 
 
@@ -207,9 +209,10 @@ class Siblings:
     xcom: XCom
     index: int
 
-    def taken(self) -> list[str]:
+    def taken(self) -> list[Taken]:
         self.xcom.world.at("claims")
-        return [video_id for index, video_id in self.xcom.jobs.items() if index != self.index]
+        taken = [video_id for index, video_id in self.xcom.jobs.items() if index != self.index]
+        return [Taken(video_id=video_id, prompt=PROMPT_DIGEST, model=REQUEST.model) for video_id in taken]
 
     def siblings(self, prompt: str) -> Sequence[Claim]:
         self.xcom.world.at("claims")

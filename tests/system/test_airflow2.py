@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_sora.emulator import Emulator
 from dev.deployment import until
 from dev.deployment_airflow2 import Airflow2Deployment
+from tests.system.siblings import siblings_to_die
 
 pytestmark = pytest.mark.system
 
@@ -28,6 +29,13 @@ def folders(
 ) -> dict[tuple[str, str], Path]:
     """A folder for each case, once all runs have ended."""
     runs, folders = [], {}
+    first = []
+    for mode in ("deferred", "blocking"):  # shows that this server shows prompts as they were sent
+        folder = tmp_path_factory.mktemp("first")
+        (folder / "point").write_text("none")
+        run_id = airflow2.trigger(f"dying_{mode}", folder=str(folder), prompt=f"the first, {mode}")
+        first.append((f"dying_{mode}", run_id))
+    until(lambda: all(airflow2.run_state(*run) == "success" for run in first), "the first runs end", 200)
     for point, mode in CASES:
         folder = tmp_path_factory.mktemp("run")
         (folder / "point").write_text(point)
@@ -36,6 +44,16 @@ def folders(
     until(lambda: all(airflow2.run_state(*run) in ("success", "failed") for run in runs), "all runs end", 400)
     assert [airflow2.run_state(*run) for run in runs] == ["success"] * len(runs)
     return folders
+
+
+def test_five_mapped_tasks_with_one_prompt_that_are_killed_after_the_post_have_a_video_each(
+    airflow2: Airflow2Deployment, running_emulator: Emulator, tmp_path: Path
+) -> None:
+    run = airflow2.trigger("dying_siblings", folder=str(siblings_to_die(tmp_path)), prompt="five alike")
+    until(lambda: airflow2.run_state("dying_siblings", run) in ("success", "failed"), "the run ends", 400)
+    made = [job.id for job in running_emulator.jobs.all() if job.prompt == "five alike"]
+    assert (airflow2.run_state("dying_siblings", run), len(made)) == ("success", 5)
+    assert sorted(path.stem for path in tmp_path.glob("*.mp4")) == sorted(made)
 
 
 @pytest.mark.parametrize(("point", "mode"), CASES)

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_sora.emulator import Emulator, Fault
 from dev.deployment import Deployment, until
+from tests.system.siblings import siblings_to_die
 
 pytestmark = pytest.mark.system
 
@@ -38,7 +39,13 @@ class Outcome:
 def outcomes(
     airflow: Deployment, running_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], Outcome]:
-    """All runs, at once."""
+    """All runs, at once, after one that shows that this server shows prompts as they were sent."""
+    first = {}
+    for mode in MODES:
+        folder = tmp_path_factory.mktemp("first")
+        (folder / "point").write_text("none")
+        first[mode] = airflow.trigger(f"dying_{mode}", folder=str(folder), prompt=f"the first, {mode}")
+    until(lambda: all(airflow.run_state(f"dying_{m}", run) == "success" for m, run in first.items()), "they end", 200)
     runs = {}
     for mode in MODES:
         for point in [*POINTS, "submission off"]:
@@ -91,6 +98,16 @@ def test_the_table_in_the_docs_is_what_was_measured(outcomes: dict[tuple[str, st
             assert f"| {point} | {mode} | {outcome.creates} | {files} |" in document
 
 
+def test_five_mapped_tasks_with_one_prompt_that_are_killed_after_the_post_have_a_video_each(
+    airflow: Deployment, running_emulator: Emulator, tmp_path: Path
+) -> None:
+    run = airflow.trigger("dying_siblings", folder=str(siblings_to_die(tmp_path)), prompt="five alike")
+    until(lambda: airflow.run_state("dying_siblings", run) in ("success", "failed"), "the run ends", 300)
+    made = [job.id for job in running_emulator.jobs.all() if job.prompt == "five alike"]
+    assert (airflow.run_state("dying_siblings", run), len(made)) == ("success", 5)
+    assert sorted(path.stem for path in tmp_path.glob("*.mp4")) == sorted(made)
+
+
 def test_an_answer_that_is_lost_after_acceptance_is_found(
     airflow: Deployment, running_emulator: Emulator, tmp_path: Path
 ) -> None:
@@ -121,6 +138,6 @@ def test_no_key_is_written_anywhere(
     key = str(running_emulator.api_key).encode()
     files = [path for path in airflow.home.rglob("*") if path.is_file()]
     assert any(path.name == "airflow.db" for path in files)
-    assert any(b"taking up" in path.read_bytes() or b"accepted" in path.read_bytes() for path in files)
+    assert any(b"re-attaching" in path.read_bytes() or b"accepted" in path.read_bytes() for path in files)
     assert [str(path) for path in files if key in path.read_bytes()] == []
     assert key.decode() not in str(running_emulator.requests)

@@ -109,5 +109,25 @@ def build(*, deferrable: bool) -> DAG:
     return dag
 
 
+def build_siblings() -> DAG:
+    """Mapped tasks with one prompt, each in a folder of its own."""
+    defaults = {"retries": 3, "retry_delay": timedelta(seconds=1)}
+    with DAG("dying_siblings", schedule=None, default_args=defaults) as dag:
+        create = DyingCreate.partial(
+            task_id="create",
+            sora_conn_id="sora_running",
+            prompt="{{ dag_run.conf['prompt'] }}",
+            seconds=1,
+            size="64x64",
+            deferrable=True,
+            poll_interval=0.5,
+        ).expand(folder=[f"{FOLDER}/{index}" for index in range(5)])
+        SoraToObjectStorageOperator.partial(task_id="move", path="file://" + FOLDER + "/{id}.{extension}").expand(
+            video=create.output
+        )
+    return dag
+
+
+siblings_dag = build_siblings()
 deferred_dag = build(deferrable=True)
 blocking_dag = build(deferrable=False)
