@@ -2,6 +2,7 @@
 #
 #   make demo                  run the example on a real Airflow against the emulator
 #   make test                  run the tests            make test AIRFLOW=2.11.2   ... on another tested Airflow
+#   make test-lowest           the tests with the lowest versions that the package declares, on Airflow 2.11.0 and 3.0.0
 #   make test-system           tests that start a whole Airflow on loopback
 #   make interop               tests against the official client and the LiteLLM proxy
 #   make check                 lint, format, types      make format                write the formatting
@@ -31,7 +32,7 @@ export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
 # Without compiled files every airflow command costs seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-system interop check format ui benchmark-transfer benchmark-waiting benchmark-policy mutants setup constraints clean
+.PHONY: demo test test-lowest test-lowest-2.11 test-lowest-3.0 test-system interop check format ui benchmark-transfer benchmark-waiting benchmark-policy mutants setup constraints clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -45,6 +46,18 @@ ifeq ($(ARGS),)
 	@$(BIN)/coverage report --include='airflow_provider_sora/api/*' --fail-under=100 > $(BUILD)/tmp/coverage.txt \
 	  || { cat $(BUILD)/tmp/coverage.txt; exit 1; }
 endif
+
+# Of what is not declared, the newest of the day after the release are taken, as Airflow's constraint files do.
+LOWEST_2.11 := apache-airflow==2.11.0
+RELEASED_2.11 := 2025-05-21
+LOWEST_3.0 := apache-airflow==3.0.0
+RELEASED_3.0 := 2025-04-23
+
+test-lowest: test-lowest-2.11 test-lowest-3.0
+
+test-lowest-2.11 test-lowest-3.0: test-lowest-%: $(BUILD)/lowest-%/.done
+	@$(BUILD)/lowest-$*/bin/python -m pytest -m "not system and not interop" --basetemp=$(BUILD)/tmp/pytest-lowest \
+	  -o cache_dir=$(BUILD)/cache/pytest-lowest-$* $(ARGS)
 
 test-system: setup
 	$(BIN)/python -m pytest -m system --basetemp=$(BUILD)/tmp/pytest-system \
@@ -85,6 +98,17 @@ $(VENV)/.done: pyproject.toml $(CONSTRAINTS) | $(UV) $(TMPDIR)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint $(CONSTRAINTS) \
 	  --group dev --editable ".[amazon,google,common-io,emulator]" "apache-airflow==$(AIRFLOW)"
+	touch $@
+
+# The stores' stand-ins are no part of what users install: they may be newer.
+$(BUILD)/lowest-%/.done: pyproject.toml | $(UV) $(TMPDIR)
+	@echo "Setting up the lowest versions with $(LOWEST_$*) in $(BUILD)/lowest-$*"
+	rm -rf $(BUILD)/lowest-$*
+	$(UV) venv --quiet --python $(PYTHON) $(BUILD)/lowest-$*
+	$(UV) pip install --quiet --compile-bytecode --python $(BUILD)/lowest-$*/bin/python \
+	  --resolution lowest-direct --exclude-newer $(RELEASED_$*) \
+	  $(foreach tool,moto py-partiql-parser gcp-storage-emulator,--exclude-newer-package $(tool)=false) \
+	  --group test --editable ".[amazon,google,common-io,emulator]" "$(LOWEST_$*)"
 	touch $@
 
 # The proxy's dependencies disagree with Airflow's: it gets an environment of its own.

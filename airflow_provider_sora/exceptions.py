@@ -20,6 +20,7 @@ SoraError
 ├── SoraWaitError             waiting ended before the job did; the job was left running on the server
 │   └── SoraWaitTimeoutError      ... because the deadline passed
 ├── SoraContentError          what was downloaded is not the video that was asked for
+│   ├── SoraVariantError          ... because the server has no such variant
 │   ├── SoraContentNotReadyError  ... because the job has not ended
 │   └── SoraContentExpiredError   ... because the server no longer keeps it
 ├── SoraTargetExistsError     something else lies where a file was to go; nothing was written
@@ -201,6 +202,12 @@ class SoraContentError(SoraError):
     """What was downloaded is not the whole video, or not a video."""
 
     retryable = True
+
+
+class SoraVariantError(SoraContentError):
+    """Another file came than the variant that was asked for: most servers have the video alone."""
+
+    retryable = False
 
 
 class SoraContentNotReadyError(SoraContentError):

@@ -58,13 +58,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
     "encoding": {
         "label": "Encoding",
-        "description": "How bodies are sent: auto (JSON, a form once a file is in it), json, or multipart (vLLM-Omni)",
+        "description": "How bodies are sent: auto (as the server reads them), json, or multipart",
         "schema": {"type": ["string", "null"], "enum": ["auto", "json", "multipart"], "default": "auto"},
-    },
-    "seconds_as": {
-        "label": "Send seconds as",
-        "description": "text, as the API has it, or number",
-        "schema": {"type": ["string", "null"], "enum": ["text", "number"], "default": "text"},
     },
     "allow_private_urls": {
         "label": "Allow private URLs",

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
-
 from airflow_provider_sora.api.pauses import retry_pause
+from airflow_provider_sora.compat import AIRFLOW_V_3_3_PLUS
 from airflow_provider_sora.exceptions import SoraStatusError
 
 if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
-    from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+    from airflow_provider_sora.compat import RetryDecision, RetryPolicy
 
     class SoraRetryPolicy(RetryPolicy):
         """Waits as long as the server asked to, and otherwise as the task says."""

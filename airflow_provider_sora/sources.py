@@ -191,7 +191,7 @@ def parse(field: str, source: Any) -> Source:
 
     :raises SoraConfigError: nothing that a video can start from
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_sora.compat import ObjectStoragePath
 
     if isinstance(source, bytes | bytearray | memoryview):
         return Content(bytes(source))
@@ -278,7 +278,7 @@ class _Reader:
             ) from None
 
     def _read_stored(self, uri: str, path: Any) -> bytes:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from airflow_provider_sora.compat import ObjectStoragePath
 
         connection = {"conn_id": self.storage_conn_id} if self.storage_conn_id else {}
         try:

@@ -1,7 +1,8 @@
 """Scheduled content: make the day's videos from a calendar file and put them, with an index, into your storage.
 
-The calendar is a CSV with the columns date, slug, prompt, seconds, size. Each row of the run's day becomes a video and
-a thumbnail under ``<target>/<day>/``, waiting in the triggerer meanwhile; ``index.json`` and ``index.html`` list them.
+The calendar is a CSV with the columns date, slug, prompt, seconds, size. Each row of the run's day becomes a video (and
+a thumbnail, where the server makes one) under ``<target>/<day>/``, waiting in the triggerer meanwhile; ``index.json``
+and ``index.html`` list them.
 A row that cannot be used fails alone: the others are made, and the run ends as failed once their index is written.
 """
 
@@ -16,7 +17,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_sora.compat import (
     AirflowFailException,
     ObjectStoragePath,
     Param,
@@ -25,7 +26,6 @@ from airflow.providers.common.compat.sdk import (
     task,
     task_group,
 )
-
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 
@@ -68,10 +68,17 @@ def check(row: dict[str, Any]) -> None:
             raise AirflowFailException(f"{where}, column {column}: {row[column]!r} is not {wanted}")
 
 
+def preview(files: dict[str, str]) -> str:
+    """A video's thumbnail with a link to it, or the video itself where the server has made no thumbnail."""
+    if "thumbnail" not in files:
+        return f'<video src="{files["video"]}" controls preload="metadata" width="320"></video>'
+    return f'<a href="{files["video"]}"><img src="{files["thumbnail"]}" alt="" width="320"></a>'
+
+
 def contact_sheet(day: str, entries: list[dict[str, Any]]) -> str:
     """A small page with the thumbnails, each leading to its video; links are relative to the page."""
     figures = "\n".join(
-        f'<figure><a href="{entry["files"]["video"]}"><img src="{entry["files"]["thumbnail"]}" alt="" width="320"></a>'
+        f"<figure>{preview(entry['files'])}"
         f"<figcaption>{html.escape(entry['slug'])}, {html.escape(str(entry['seconds']))} s</figcaption></figure>"
         for entry in entries
     )
@@ -140,7 +147,11 @@ def content_calendar() -> None:
             poll_interval=5,
         )
         move = SoraToObjectStorageOperator(
-            task_id="move", video=create.output, variants=("video", "thumbnail"), path=checked["path"]
+            task_id="move",
+            video=create.output,
+            variants=("video", "thumbnail"),
+            optional_variants=("thumbnail",),  # most self-hosted servers make none
+            path=checked["path"],
         )
         return describe(row, create.output, move.output)
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import Param, dag
-
+from airflow_provider_sora.compat import Param, dag
 from airflow_provider_sora.operators.sora import (
     SoraCreateCharacterOperator,
     SoraCreateVideoOperator,
@@ -69,6 +68,7 @@ def storyboard() -> None:
         task_id="store",
         video=night.output,
         variants=("video", "spritesheet"),
+        optional_variants=("spritesheet",),  # most self-hosted servers make none
         path="{{ params.target }}/film-{variant}.{extension}",
     )
     clip >> mara

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -38,6 +39,9 @@ def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     shutil.rmtree(HOME, ignore_errors=True)
 
+
+# The official client has these calls only since the autumn of 2025, so it is not among the lowest versions.
+collect_ignore = [] if importlib.util.find_spec("openai") else ["emulator/test_emulator.py", "interop"]
 
 pytest_plugins = ["tests.transfers.stores", "tests.transfers.targets"]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import Connection, ObjectStoragePath
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from airflow_provider_sora.api import requests
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.config import SoraConfig
 from airflow_provider_sora.api.decisions import RetryPolicy
+from airflow_provider_sora.compat import Connection, ObjectStoragePath
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.get_provider_info import CONN_FIELDS

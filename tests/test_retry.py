@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
 
+from airflow_provider_sora.compat import AIRFLOW_V_3_3_PLUS
 from airflow_provider_sora.exceptions import SoraRateLimitError, SoraServerError
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from airflow_provider_sora import __version__, masking
-from airflow_provider_sora.api.encoding import Encoding, SecondsAs
+from airflow_provider_sora.api.encoding import Encoding
 from airflow_provider_sora.api.throughput import LowSpeed
 from airflow_provider_sora.exceptions import SoraConfigError
 
@@ -41,8 +41,8 @@ class SoraConfig:
     :param total_timeout_seconds: for one exchange of JSON from its first byte to its last; not for a video's content
     :param low_speed_limit: bytes per second; content that comes slower is taken for broken. 0: no limit
     :param low_speed_seconds: over how long that is measured
-    :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it), ``json`` or ``multipart``
-    :param seconds_as: send `seconds` as ``text``, as the API has it, or as a ``number``; forms have text only
+    :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it, and the other one where the
+        server cannot read that), ``json`` or ``multipart``
     :param allow_private_urls: fetch URLs that lead to local or private addresses
     :param allowed_paths: files and folders of this machine that a video may start from; None: all
     :param requests_per_minute: how often the looks of all waits may ask this server, from one triggerer; None: no limit
@@ -61,7 +61,6 @@ class SoraConfig:
     low_speed_seconds: float = 60.0
     verify: bool | str = True
     encoding: Encoding = "auto"
-    seconds_as: SecondsAs = "text"
     allow_private_urls: bool = False
     requests_per_minute: float | None = None
     allowed_paths: tuple[str, ...] | None = None
@@ -73,7 +72,7 @@ class SoraConfig:
         masking.remember(self.api_key, [*self.headers.items(), *self.query.items()])
         object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
         self._check_characters()
-        for name, choices in (("auth", AuthScheme), ("encoding", Encoding), ("seconds_as", SecondsAs)):
+        for name, choices in (("auth", AuthScheme), ("encoding", Encoding)):
             if getattr(self, name) not in get_args(choices):
                 allowed = ", ".join(get_args(choices))
                 raise SoraConfigError(f"{name} is {getattr(self, name)!r}; it has to be one of {allowed}")

@@ -16,7 +16,7 @@ from airflow_provider_sora.api.opening import locate, next_chunk
 from airflow_provider_sora.api.requests import DownloadContent, Variant
 from airflow_provider_sora.api.steps import Emit, Flow, Reply, Sleep
 from airflow_provider_sora.api.throughput import LowSpeed, ThroughputMeter
-from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraError
+from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraError, SoraVariantError
 from airflow_provider_sora.masking import masked_start
 
 OnOpen = Callable[[int | None], None]
@@ -85,7 +85,8 @@ class ContentCheck:
         wanted = " or ".join(TYPES_OF_VARIANT[self._request.variant])
         hint = "; perhaps this server has no such variant" if found else ""
         begin = found or masked_start(self._head[:HEAD_BYTES].decode("latin-1"))
-        raise SoraContentError(
+        kind = SoraVariantError if found and self._request.variant != "video" else SoraContentError
+        raise kind(
             f"{self._describe()} is no {self._request.variant}: it begins like {begin!r}, {wanted} was expected{hint}"
         )
 

@@ -6,11 +6,13 @@ import base64
 import json
 from typing import Any, Literal, TypedDict
 
+import httpx
+
 from airflow_provider_sora.api.requests import Request, Upload
 from airflow_provider_sora.exceptions import SoraConfigError
 
 Encoding = Literal["auto", "json", "multipart"]
-SecondsAs = Literal["text", "number"]
+Sent = Literal["json", "multipart"]
 FormPart = tuple[str | None, str | bytes, str] | tuple[None, str]
 
 
@@ -21,7 +23,7 @@ class Body(TypedDict, total=False):
     files: list[tuple[str, FormPart]]
 
 
-def encode(request: Request[Any], encoding: Encoding = "auto", seconds_as: SecondsAs = "text") -> Body:
+def encode(request: Request[Any], encoding: Encoding = "auto") -> Body:
     """The body of a request.
 
     :raises SoraConfigError: JSON was forced for a file that cannot be put into it
@@ -32,7 +34,16 @@ def encode(request: Request[Any], encoding: Encoding = "auto", seconds_as: Secon
     has_file = any(isinstance(value, Upload) for value in fields.values())
     if encoding == "multipart" or (has_file and encoding == "auto") or request.always_form:
         return {"files": [(name, _form_part(value)) for name, value in fields.items()]}
-    return {"json": {name: _json_value(request, name, value, seconds_as) for name, value in fields.items()}}
+    return {"json": {name: _json_value(request, name, value) for name, value in fields.items()}}
+
+
+def fits_json(request: Request[Any]) -> bool:
+    """Whether a request can be sent as JSON: a picture goes into it as a data URL, any other file does not."""
+    return all(_fits_json(value) for value in request.fields().values())
+
+
+def _fits_json(value: Any) -> bool:
+    return not isinstance(value, Upload) or value.content_type.startswith("image/")
 
 
 def _form_part(value: Any) -> FormPart:
@@ -41,19 +52,25 @@ def _form_part(value: Any) -> FormPart:
     return (None, value if isinstance(value, str) else json.dumps(value))
 
 
-def _json_value(request: Request[Any], name: str, value: Any, seconds_as: SecondsAs) -> Any:
+def _json_value(request: Request[Any], name: str, value: Any) -> Any:
     if isinstance(value, Upload):
-        if not value.content_type.startswith("image/"):
+        if not _fits_json(value):
             raise SoraConfigError(
                 f"{request}: {name} is a file, which does not go into JSON: set encoding to auto in the "
                 "connection's Extra, or name a video by its id"
             )
         return {"image_url": data_url(value)}
-    if name == "seconds" and seconds_as == "number":
-        return float(value) if "." in value else int(value)
     return value
 
 
 def data_url(upload: Upload) -> str:
     """A file as a ``data:`` URL."""
     return f"data:{upload.content_type};base64,{base64.b64encode(upload.content).decode()}"
+
+
+def sent_encoding(request: httpx.Request) -> Sent | None:
+    """How the body of a request was encoded; None without one."""
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("multipart/"):
+        return "multipart"
+    return "json" if content_type.startswith("application/json") else None

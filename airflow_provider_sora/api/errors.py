@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_sora.api import pauses
+from airflow_provider_sora.api import gateway, pauses
 from airflow_provider_sora.api.models import Video, VideoError, VideoStatus, parse_json, shorten
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.api.steps import Reply
@@ -98,8 +98,9 @@ def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
     # Not every gateway that answers a redirect has left the request alone.
     is_perhaps_accepted = request.paid and reply.status_code < 400
     default = SoraServerError if reply.status_code >= 500 or is_perhaps_accepted else SoraBadRequestError
-    kind = _BY_STATUS.get(reply.status_code, default)
-    if kind is SoraNotFoundError and request.instead and request.method != "DELETE" and is_no_route(detail):
+    kind = SoraAuthError if gateway.refuses_key(detail) else _BY_STATUS.get(reply.status_code, default)
+    may_lack_route = kind is SoraNotFoundError and request.instead and request.method != "DELETE"
+    if may_lack_route and is_no_route(gateway.upstream_words(detail)):
         kind = SoraUnsupportedError
     if kind is SoraUnsupportedError:
         server = reply.url.partition("/videos")[0]

@@ -10,13 +10,13 @@ from typing import TypeAlias, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api import decisions
+from airflow_provider_sora.api import decisions, negotiation
 from airflow_provider_sora.api.decisions import RetryPolicy
 from airflow_provider_sora.api.errors import connection_error, status_error
 from airflow_provider_sora.api.models import Video, VideoPage
 from airflow_provider_sora.api.requests import ListVideos, Request
-from airflow_provider_sora.api.steps import Flow, Reply, Send, Sleep
-from airflow_provider_sora.exceptions import SoraError
+from airflow_provider_sora.api.steps import Flow, Reply, Sleep
+from airflow_provider_sora.exceptions import SoraAnswerError, SoraError
 
 AnswerT = TypeVar("AnswerT")
 OnChange: TypeAlias = Callable[[Video], None]
@@ -30,7 +30,7 @@ def exchange(request: Request[AnswerT], limit_seconds: float | None = None) -> F
     :raises SoraError: whatever became of it, in a class of its own
     """
     try:
-        reply = yield Send(request, limit_seconds)
+        reply = yield from negotiation.send(request, limit_seconds)
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=request.paid) from error
     if reply.status_code < 300:
@@ -57,6 +57,10 @@ def call(request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter) -> Flow
         yield Sleep(pause)
 
 
+# Of up to 100 videos each.
+MAX_PAGES = 1000
+
+
 class Pages:
     """The list, page by page, ended by whatever a server does: no next id, an id again, a page without new ids.
 
@@ -70,10 +74,17 @@ class Pages:
         self.next: ListVideos | None = first
         self.complete = False
         self._announced = False
+        self._count = 0
         self._seen: set[str] = set()
 
     def take(self, page: VideoPage) -> Iterator[Video]:
-        """The videos of a page that were not on an earlier one; sets `next` and `complete`."""
+        """The videos of a page that were not on an earlier one; sets `next` and `complete`.
+
+        :raises SoraAnswerError: the list has not ended after 1000 pages
+        """
+        self._count += 1
+        if self._count > MAX_PAGES:
+            raise SoraAnswerError(f"GET /videos has not ended after {MAX_PAGES} pages: this server's list has no end")
         new = [video for video in page.data if video.id not in self._seen]
         self._seen.update(video.id for video in new)
         after = page.last_id if page.says_more else next((video.id for video in reversed(page.data)), None)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 
 from airflow_provider_sora.api import pauses
+from airflow_provider_sora.api.encoding import Sent
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.exceptions import SoraError
 
@@ -23,10 +24,12 @@ class Send:
     """Send this request to the server and read the whole answer.
 
     :param limit_seconds: how long that may take altogether; None: what the connection allows
+    :param encoding: in place of the connection's
     """
 
     request: Request[Any]
     limit_seconds: float | None = None
+    encoding: Sent | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Reply:
 
     :param at: unix seconds, for what is compared with a server's times
     :param monotonic: seconds on a clock that nobody sets, for everything that is waited for
+    :param sent_as: how the request's body was encoded, where the connection leaves that to the server
     """
 
     at: float
@@ -86,6 +90,7 @@ class Reply:
     body: bytes = b""
     url: str = ""
     monotonic: float = 0.0
+    sent_as: Sent | None = None
 
     @property
     def hint_seconds(self) -> float | None:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api import foreign
+from airflow_provider_sora.api import foreign, negotiation
 from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.encoding import encode
+from airflow_provider_sora.api.encoding import Encoding, encode, sent_encoding
 from airflow_provider_sora.api.errors import date_seconds
 from airflow_provider_sora.api.steps import Open, OpenUrl, Read, Reply, Send, Step
 from airflow_provider_sora.exceptions import SoraConfigError
@@ -53,12 +53,18 @@ class Wire:
                 | _UNPACKED
                 | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
                 extensions=self._extensions(self.limit(step) if isinstance(step, Send) else None),
-                **encode(request, self.config.encoding, self.config.seconds_as),
+                **encode(request, self._encoding(step)),
             )
         except httpx.InvalidURL as error:  # longer than httpx takes
             raise SoraConfigError(
                 f"{request.method} {masking.quoted(request.path())} cannot be sent: {error}"
             ) from None
+
+    def _encoding(self, step: Send | Open) -> Encoding:
+        asked = step.encoding if isinstance(step, Send) else None
+        if asked is not None or self.config.encoding != "auto":
+            return asked or self.config.encoding
+        return negotiation.learned(step.request, self.config.base_url)
 
     def foreign_request(self, step: OpenUrl) -> httpx.Request:
         """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
@@ -78,7 +84,8 @@ class Wire:
             self.clock_offset_seconds = server_time - self.clock()
             self.knows_server_clock = True
         url = url or str(response.request.url)
-        return Reply(self.clock(), response.status_code, response.headers, body, url, self.monotonic())
+        sent_as = sent_encoding(response.request) if self.config.encoding == "auto" else None
+        return Reply(self.clock(), response.status_code, response.headers, body, url, self.monotonic(), sent_as)
 
     def now(self) -> Reply:
         """Just the time."""

@@ -212,6 +212,8 @@ class VideosApi:
         try:
             response = await handler(request, fault) if fault is None or not replaced or fault.accept else Response()
         except ApiError as error:
+            if fault is not None:
+                self.faults.give_back(fault)
             return self.dialect.error(error)
         return response if fault is None else await _spoiled(response, fault)
 

@@ -128,7 +128,7 @@ class OpenAI:
 
 
 class VllmOmni(OpenAI):
-    """vLLM-Omni: forms only; a failed job is an HTTP error with the whole Video in it; deleting cancels."""
+    """vLLM-Omni 0.30: forms only; a failed job is an HTTP error with the whole Video in it; deleting cancels."""
 
     name = "vllm-omni"
     routes = _BASIC_ROUTES
@@ -136,7 +136,7 @@ class VllmOmni(OpenAI):
     protects_running = False
 
     def error(self, error: ApiError) -> Response:
-        body = {"message": error.message, "type": "BadRequestError", "param": None, "code": error.status}
+        body = {"message": error.message, "type": "Bad Request", "param": error.param, "code": error.status}
         return JSONResponse({"error": body}, error.status)
 
     def no_route(self, request: Request) -> Response:  # noqa: ARG002
@@ -144,28 +144,32 @@ class VllmOmni(OpenAI):
 
     def check_create(self, request: Request, fields: dict[str, Any], jobs: Jobs) -> None:  # noqa: ARG002
         if not request.headers.get("content-type", "").startswith("multipart/"):
-            raise ApiError(400, "[{'type': 'missing', 'loc': ('body', 'prompt'), 'msg': 'Field required'}]", "400")
+            missing = {"type": "missing", "loc": ("body", "prompt"), "msg": "Field required", "input": None}
+            raise ApiError(400, str([missing]), "400")
+
+    def new_id(self) -> str:
+        return f"video_gen_{uuid.uuid4().hex}"
 
     def video(self, job: Job, now: float) -> dict[str, Any]:
-        shown = job.to_json(now) | {"file_name": f"{job.id}.mp4", "usage": None, "expires_at": None}
-        if shown["status"] == "failed":
-            shown["progress"] = 90
+        shown = job.to_json(now) | {"file_name": f"{job.id}.mp4", "quality": "default", "expires_at": None}
+        if shown["error"]:
+            # The guardrail's refusal of a prompt is the request's fault, everything else the server's.
+            code = 400 if shown["error"]["code"] == "moderation_blocked" else 500
+            shown |= {"progress": 90, "error": shown["error"] | {"code": code}}
         return shown
 
     def retrieved(self, job: Job, now: float) -> Response:
         shown = self.video(job, now)
-        status = {None: 200, "moderation_blocked": 400}.get((shown["error"] or {}).get("code"), 500)
-        return JSONResponse(shown, status)
+        return JSONResponse(shown, shown["error"]["code"] if shown["error"] else 200)
 
 
 class SGLang(OpenAI):
-    """SGLang Diffusion: bare UUIDs, words of its own, no variants at all, progress stuck until the end."""
+    """SGLang Diffusion 0.5.23: bare UUIDs, no prompt in any answer, a list that does not say whether it has ended."""
 
     name = "sglang"
     routes = _BASIC_ROUTES
     has_variants = False
     protects_running = False
-    _words: ClassVar[dict[str, str]] = {"queued": "pending", "in_progress": "processing", "completed": "succeeded"}
 
     def error(self, error: ApiError) -> Response:
         return JSONResponse({"detail": error.message}, error.status)
@@ -178,15 +182,23 @@ class SGLang(OpenAI):
 
     def video(self, job: Job, now: float) -> dict[str, Any]:
         shown = job.to_json(now)
-        done = shown["status"] == "completed"
-        failure = shown["error"]["message"] if shown["error"] else None
-        return shown | {
-            "status": self._words.get(shown["status"], shown["status"]),
-            "progress": 100 if done else 0,
-            "size": shown["size"] if done else "",
-            "error": failure,
-            "file_path": f"outputs/{job.id}.mp4",
-        }
+        del shown["prompt"]
+        failure = {"message": shown["error"]["message"]} if shown["error"] else None
+        return shown | {"error": failure, "quality": "standard", "file_path": f"outputs/{job.id}.mp4"}
+
+    def listed(self, request: Request, jobs: Jobs) -> Response:
+        query = request.query_params
+        limit, after = query.get("limit"), query.get("after")
+        if limit is not None and not (limit.isdigit() and 1 <= int(limit) <= 100):
+            raise ApiError(422, "Input should be between 1 and 100", "422", "limit")
+        found, now = jobs.all(), jobs.now()
+        if query.get("order", "desc") != "asc":
+            found.reverse()
+        if after is not None:
+            ids = [job.id for job in found]
+            found = found[ids.index(after) + 1 :] if after in ids else []
+        page = found if limit is None else found[: int(limit)]
+        return JSONResponse({"data": [self.video(job, now) for job in page], "object": "list"})
 
     def deleted(self, job: Job, jobs: Jobs) -> Response:
         jobs.delete(job.id)  # it goes on rendering, which nobody sees any more
@@ -202,18 +214,26 @@ class SGLang(OpenAI):
 
 
 class LiteLLM(OpenAI):
-    """The LiteLLM proxy: ids in base64, others on the list, which never ends; failures wrapped in text; no delete."""
+    """The LiteLLM proxy 1.109 over a vLLM-Omni: ids in base64 around the upstream's; failures wrapped in text.
+
+    Create and retrieve name the proxy's own model, the list names the upstream's, and so do the ids.
+    """
 
     name = "litellm"
     routes = ALL_ROUTES - {"delete"}
     has_ranges = False
+    has_variants = False
 
     def refuse_key(self) -> Response:
-        return JSONResponse({"error": {"message": "No connected db.", "type": "no_db_connection", "code": "400"}}, 400)
+        body = {"message": "No connected db.", "type": "no_db_connection", "param": None, "code": "400"}
+        return JSONResponse({"error": body}, 400)
 
     def no_route(self, request: Request) -> Response:
         status = 405 if request.method == "DELETE" else 404
         return JSONResponse({"detail": "Method Not Allowed" if status == 405 else "Not Found"}, status)
+
+    def new_id(self) -> str:
+        return f"video_gen_{uuid.uuid4().hex}"
 
     def find(self, jobs: Jobs, video_id: str) -> Job | None:
         job = jobs.get(_unwrap(video_id))
@@ -224,35 +244,37 @@ class LiteLLM(OpenAI):
 
     def video(self, job: Job, now: float) -> dict[str, Any]:
         shown = job.to_json(now)
-        wrapped = {
-            "id": _wrap(job.id, job.model),
-            "usage": {"duration_seconds": float(job.seconds)},
-            "progress": f"{job.progress(now)}%",
-        }
+        wrapped = {"id": _wrap(job.id, job.model), "usage": {"duration_seconds": float(job.seconds)}}
         return {name: value for name, value in (shown | wrapped).items() if value is not None}
 
     def retrieved(self, job: Job, now: float) -> Response:
         if job.status(now) != "failed":
             # The proxy forgets the model here, so that a look answers another id than create did.
             return JSONResponse(self.video(job, now) | {"id": _wrap(job.id, "")})
-        text = f"litellm.InternalServerError: HostedVllmException - {json.dumps(job.to_json(now))}"
-        return JSONResponse({"error": {"message": text, "type": None, "param": None, "code": "500"}}, 500)
+        upstream = VllmOmni()
+        failed = upstream.video(job, now)
+        text = f"litellm.InternalServerError: HostedVllmException - {json.dumps(failed)}"
+        status = failed["error"]["code"]
+        return JSONResponse({"error": {"message": text, "type": None, "param": None, "code": str(status)}}, status)
 
     def listed(self, request: Request, jobs: Jobs) -> Response:
         if not (request.query_params.get("custom_llm_provider") or request.headers.get("custom-llm-provider")):
             raise ApiError(400, "custom_llm_provider is required to list videos", "400")
         now = jobs.now()
-        page = [job.to_json(now) for job in reversed(jobs.all())]
-        last = page[-1]["id"] if page else None
-        return JSONResponse({"object": "list", "data": page, "first_id": None, "last_id": last, "has_more": True})
+        page = [self._listed(job, now) for job in reversed(jobs.all())]
+        first, last = (page[0]["id"], page[-1]["id"]) if page else (None, None)
+        return JSONResponse({"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": False})
+
+    def _listed(self, job: Job, now: float) -> dict[str, Any]:
+        model = f"upstream/{job.model}"
+        return VllmOmni().video(job, now) | {"id": _wrap(job.id, model), "model": model}
 
 
 class Aquiles(OpenAI):
-    """Aquiles-Image: one job at a time, plain-text errors with status 500, numbers where others have text."""
+    """Aquiles-Image 0.8.3: one job at a time, and status 500 in plain text for what it cannot read."""
 
     name = "aquiles"
     routes = _BASIC_ROUTES
-    create_status = 201
     has_variants = False
     protects_running = False
 
@@ -265,26 +287,20 @@ class Aquiles(OpenAI):
         return JSONResponse({"detail": "Not Found"}, 404)
 
     def check_create(self, request: Request, fields: dict[str, Any], jobs: Jobs) -> None:  # noqa: ARG002
+        if not isinstance(fields.get("seconds", ""), str):
+            raise ApiError(400, "Input should be a valid string", "400", "seconds")
         reference = fields.get("input_reference")
         if isinstance(reference, tuple) and not reference[0].startswith("image/"):
-            raise ApiError(400, f"Unsupported image type {reference[0]}", "400")
+            raise ApiError(400, "Unsupported image format.", "400")
         now = jobs.now()
         if any(job.is_running(now) for job in jobs.all()):
-            raise ApiError(503, "The server has reached its limit of 1 concurrent tasks", "503")
+            raise ApiError(503, "The limit of 1 concurrent tasks has been reached. Please try again later.", "503")
 
     def video(self, job: Job, now: float) -> dict[str, Any]:
         shown = job.to_json(now)
         words = {"in_progress": "processing"}
-        error = {"message": shown["error"]["message"], "code": 500} if shown["error"] else ""
-        return shown | {
-            "seconds": int(job.seconds),
-            "status": words.get(shown["status"], shown["status"]),
-            "error": error,
-        }
-
-    def deleted(self, job: Job, jobs: Jobs) -> Response:
-        jobs.delete(job.id)
-        return JSONResponse({"id": job.id, "object": "video", "deleted": True})
+        error = {"message": shown["error"]["message"]} if shown["error"] else None
+        return shown | {"status": words.get(shown["status"], shown["status"]), "error": error, "quality": "standard"}
 
     def not_ready(self, job: Job) -> ApiError:
         return ApiError(400, f"Video {job.id} is not ready", "400")

@@ -92,6 +92,11 @@ class Faults:
             due.left -= 1
             return due.fault
 
+    def give_back(self, fault: Fault) -> None:
+        """Let it happen to the next request instead: the server has refused this one by itself."""
+        with self._lock:
+            next(p for p in self._pending if p.fault is fault).left += 1
+
     def take_on_top(self, route: Route) -> frozenset[Effect]:
         """What this request of `route` meets besides (`ON_TOP`); it is used up by that."""
         with self._lock:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from airflow.providers.common.compat.sdk import Connection, conf
-
 from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.compat import Connection, conf
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraAuthError,
@@ -36,7 +35,7 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
         return SoraConfig(
             base_url=_host(connection),
             api_key=connection.password or None,
-            auth=extra.get("auth") or "bearer",
+            auth=_auth(connection, extra),
             headers=_string_map(extra, "headers"),
             query=_string_map(extra, "query"),
             timeout_seconds=_number(extra, "timeout", 60.0),
@@ -46,13 +45,22 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
             low_speed_seconds=_number(extra, "low_speed_time", 60.0),
             verify=_verify(extra.get("verify")),
             encoding=extra.get("encoding") or "auto",
-            seconds_as=extra.get("seconds_as") or "text",
             requests_per_minute=_number(extra, "requests_per_minute", None),
             allow_private_urls=_flag(extra, "allow_private_urls"),
             allowed_paths=_allowed_paths(extra.get("allowed_paths")),
         )
     except SoraConfigError as error:
         raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
+
+
+def _auth(connection: Connection, extra: dict[str, Any]) -> Any:
+    scheme = extra.get("auth") or "bearer"
+    if scheme == "none" and (connection.password or "").strip():
+        raise SoraConfigError(
+            "auth in Extra is none, but Password holds a key, which would not be sent: clear Password, or remove auth "
+            "(bearer) or set it to api-key"
+        )
+    return scheme
 
 
 def _host(connection: Connection) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_sora.api.poller import Poller
+from airflow_provider_sora.compat import Stats
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.hooks.sora import SoraHook
 

@@ -7,10 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
-
 from airflow_provider_sora import sources
 from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
@@ -37,6 +33,7 @@ from airflow_provider_sora.api.requests import (
     Variant,
 )
 from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,
     SoraConfigError,
@@ -232,8 +229,7 @@ class SoraHook(BaseHook):
     async def cancel_video_aio(self, video_id: str) -> str:
         """`cancel_video` for an event loop."""
         try:
-            connection = await get_async_connection(self.sora_conn_id, hook=self)
-            config = read_config(connection, await get_async_extra_dejson(connection))
+            config = read_config(*await get_async_connection(self, self.sora_conn_id))
             async with await AsyncSoraClient.create(in_a_hurry(config), RetryPolicy(attempts=1)) as client:
                 reason = reason_to_stay(await client.send(build(RetrieveVideo, video_id=video_id)))
                 if reason is not None:
@@ -261,8 +257,7 @@ class SoraHook(BaseHook):
 
     async def get_async_conn(self) -> AsyncSoraClient:
         """A client for the running event loop; whoever asks closes it."""
-        connection = await get_async_connection(self.sora_conn_id, hook=self)
-        return await AsyncSoraClient.create(read_config(connection, await get_async_extra_dejson(connection)))
+        return await AsyncSoraClient.create(read_config(*await get_async_connection(self, self.sora_conn_id)))
 
     async def shared_async_conn(self) -> AsyncSoraClient:
         """The hook's own client for the running event loop; `aclose` closes it."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Context
-
+from airflow_provider_sora.compat import Context
 from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.submission import Attempt, OnAmbiguous
 

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, cast, get_args
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
-
 from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.decisions import Wait
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import JobRequest, Request
+from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraWaitError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook

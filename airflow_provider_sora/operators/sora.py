@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
-
 from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import Request
 from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.compat import BaseOperator, Context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNotFoundError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest

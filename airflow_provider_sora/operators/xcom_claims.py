@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from airflow.providers.common.compat.sdk import Context
 from pydantic import BaseModel, ValidationError
 
+from airflow_provider_sora.compat import Context
 from airflow_provider_sora.submission.claims import Claim, Taken
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_sora.api.errors import failed_video_error
+from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.compat import (
     AirflowSkipException,
     BaseSensorOperator,
     Context,
     PokeReturnValue,
     conf,
 )
-
-from airflow_provider_sora.api.errors import failed_video_error
-from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook

@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
-
 from airflow_provider_sora.api.requests import Variant
+from airflow_provider_sora.compat import BaseOperator, Context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
@@ -34,6 +33,7 @@ class SoraTransferOperator(BaseOperator):
 
     :param video: a video's id, its manifest (what a create task returns), or a list of either
     :param variants: what to move: ``video``, ``thumbnail``, ``spritesheet``
+    :param optional_variants: those of `variants` that are left out, with a line in the log, where the server has none
     :param slug: for ``{slug}`` in the key: a text, made safe for a path; a list of as many for a list of videos
     :param if_exists: where a file has the key already: ``replace`` it; ``skip`` one that is this very video, whose
         digest is known, and fail for any other; ``fail``
@@ -56,6 +56,7 @@ class SoraTransferOperator(BaseOperator):
         *,
         video: VideoRef | Sequence[VideoRef],
         variants: Sequence[Variant] = ("video",),
+        optional_variants: Sequence[Variant] = (),
         slug: str | Sequence[str] | None = None,
         if_exists: IfExists = "replace",
         delete_after_transfer: bool = False,
@@ -68,6 +69,7 @@ class SoraTransferOperator(BaseOperator):
         super().__init__(**kwargs)
         self.video = video
         self.variants = _variants(variants)
+        self.optional_variants = _optional(optional_variants, self.variants)
         self.slug = slug
         self.if_exists = _if_exists(if_exists)
         self.delete_after_transfer = delete_after_transfer
@@ -135,6 +137,7 @@ class SoraTransferOperator(BaseOperator):
                     template,
                     parts,
                     variants=self.variants,
+                    optional=frozenset(self.optional_variants),
                     if_exists=self.if_exists,
                     delete=self.delete_after_transfer,
                     stop=self._stop,
@@ -186,6 +189,16 @@ def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
     unknown = [value for value in wanted if value not in allowed]
     if unknown or not wanted:
         raise SoraConfigError(f"variants is {values!r}; it has to be one or more of {', '.join(allowed)}")
+    return tuple(variant for variant in allowed if variant in wanted)
+
+
+def _optional(values: Sequence[str], variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    wanted = (values,) if isinstance(values, str) else tuple(values)
+    allowed = tuple(variant for variant in variants if variant != "video")
+    if any(value not in allowed for value in wanted):
+        raise SoraConfigError(
+            f"optional_variants is {values!r}; it may have what `variants` has, {', '.join(variants)}, but not video"
+        )
     return tuple(variant for variant in allowed if variant in wanted)
 
 

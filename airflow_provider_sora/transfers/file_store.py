@@ -14,7 +14,7 @@ from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Found, Store, Target, Upload
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_sora.compat import ObjectStoragePath
 
 _BLOCK_BYTES = 1024 * 1024
 
@@ -78,7 +78,7 @@ class FileStore(Store):
         return SoraConfigError(f"{self.uri(key)} is a folder: put the name of a file behind it")
 
     def _path(self, key: str) -> ObjectStoragePath:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+        from airflow_provider_sora.compat import ObjectStoragePath
 
         return ObjectStoragePath(key, **self._connection)
 

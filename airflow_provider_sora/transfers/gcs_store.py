@@ -153,10 +153,19 @@ class _Refusals:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         from google.cloud.exceptions import PreconditionFailed
-        from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-        refused = isinstance(error, InvalidResponse) and error.response.status_code == 412
+        damaged, answered = _upload_errors()
+        refused = isinstance(error, answered) and error.response.status_code == 412
         if refused or isinstance(error, PreconditionFailed):
             raise self._store.exists(self._target.key) from error
-        if isinstance(error, DataCorruption):
+        if isinstance(error, damaged):
             raise self._store.damaged(self._target.key, error) from error
+
+
+def _upload_errors() -> tuple[type[Any], type[Any]]:
+    """The errors for damaged bytes and for a refusal, which google-cloud-storage has itself from 3.0 on."""
+    try:
+        from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+    except ImportError:
+        from google.resumable_media import DataCorruption, InvalidResponse
+    return DataCorruption, InvalidResponse

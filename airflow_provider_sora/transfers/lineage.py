@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_sora.compat import Context
 
 
 def tell_outlets(context: Context, outlets: Iterable[Any], files: list[dict[str, Any]]) -> None:
     """Put what was written into the events of a task's outlets; an alias gets an asset for each file."""
-    from airflow.providers.common.compat.sdk import Asset, AssetAlias
+    from airflow_provider_sora.compat import Asset, AssetAlias
 
     events: Any = context.get("outlet_events")
     if events is None:

@@ -15,11 +15,14 @@ from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.api.media_types import TYPES_OF_VARIANT
 from airflow_provider_sora.api.requests import DeleteVideo, DownloadContent, Variant
 from airflow_provider_sora.exceptions import (
+    SoraBadRequestError,
     SoraContentError,
     SoraContentExpiredError,
     SoraError,
     SoraNotFoundError,
     SoraTargetExistsError,
+    SoraUnsupportedError,
+    SoraVariantError,
 )
 from airflow_provider_sora.hooks.sora import build
 from airflow_provider_sora.manifest import VideoManifest
@@ -34,6 +37,9 @@ IfExists = Literal["skip", "replace", "fail"]
 Failure = tuple[str, Exception]
 
 log = masking.logger(__name__)
+
+# A server without a variant sends the video in its place, or refuses the request.
+_NO_VARIANT = (SoraVariantError, SoraNotFoundError, SoraBadRequestError, SoraUnsupportedError)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Mover:
     :param clients: by connection id
     :param open_store: the store, once it is open; asked for as late as possible
     :param parts: the memory that all moves share
+    :param optional: the variants that may be missing on the server
     :param delete: delete a video on the server once all its variants have been stored and are proved to be whole
     :param stop: ends all moves once it is set
     """
@@ -78,6 +85,7 @@ class Mover:
         parts: Parts,
         *,
         variants: tuple[Variant, ...],
+        optional: frozenset[Variant],
         if_exists: IfExists,
         delete: bool,
         stop: threading.Event,
@@ -87,6 +95,7 @@ class Mover:
         self._template = template
         self._parts = parts
         self._variants = variants
+        self._optional = optional
         self._if_exists = if_exists
         self._delete = delete
         self._stop = stop
@@ -101,6 +110,9 @@ class Mover:
             except TransferStoppedError:
                 raise
             except Exception as error:  # noqa: BLE001 - others are moved all the same; it is raised at the end
+                if variant in self._optional and isinstance(error, _NO_VARIANT):
+                    log.info("Video %s has no %s, which is optional: %s", video.manifest.id, variant, error)
+                    continue
                 failures.append((f"{variant} of video {video.manifest.id}", error))
         if self._delete and not failures:
             self._let_go(video.manifest, stored)

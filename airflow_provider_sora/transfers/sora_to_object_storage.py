@@ -56,7 +56,11 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
             return
         try:
             FileStore(self.storage_conn_id).check(self.path)
-        except (ValueError, ImportError) as error:
+        except SoraConfigError:
+            raise
+        except ImportError as error:
+            raise SoraConfigError(f"path is {self.path!r}, which needs a library that is missing: {error}") from error
+        except ValueError as error:
             raise SoraConfigError(f"path is {self.path!r}: {error}; install the provider that knows it") from error
 
     def open_store(self) -> Store:

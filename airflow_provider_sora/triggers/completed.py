@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
-from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.arrivals import Arrivals
+from airflow_provider_sora.compat import BaseEventTrigger
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import conf
+from airflow_provider_sora.compat import conf
 
 TICK_SECONDS = 1.0
 # A triggerer that wakes asks at once which triggers are still its own, and cancels the others within seconds.

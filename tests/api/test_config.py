@@ -92,7 +92,6 @@ def test_no_secret_is_in_the_repr() -> None:
     [
         ("auth", "basic"),
         ("encoding", "xml"),
-        ("seconds_as", "words"),
         ("timeout_seconds", 0),
         ("connect_timeout_seconds", -1),
         ("low_speed_limit", -1),

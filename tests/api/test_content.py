@@ -89,7 +89,7 @@ def test_what_is_no_video_is_refused(server: Server, content: bytes) -> None:
 
 def test_a_video_sent_for_a_thumbnail_is_refused(server: Server) -> None:
     server.will(body(MP4))
-    with pytest.raises(exceptions.SoraContentError, match=r"no thumbnail: it begins like 'video/mp4'.*no such variant"):
+    with pytest.raises(exceptions.SoraVariantError, match=r"no thumbnail: it begins like 'video/mp4'.*no such variant"):
         read(server, "thumbnail")
 
 

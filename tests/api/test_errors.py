@@ -144,6 +144,37 @@ def test_a_missing_video_is_not_a_missing_route(request_: Request[Any], body: by
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        'litellm.NotFoundError: NotFoundError: Hosted_vllmException - {"detail":"Not Found"}',
+        'litellm.NotFoundError: OpenAIException - {"error": {"message": "Not Found"}}. Received Model Group=wan',
+        "litellm.NotFoundError: NotFoundError: Hosted_vllmException - Not Found",
+    ],
+)
+def test_a_call_that_the_upstream_lacks_is_unsupported_through_litellm_too(said: str) -> None:
+    body = json.dumps({"error": {"message": said, "type": None, "param": None, "code": "404"}}).encode()
+    error = status_error(RemixVideo(prompt="a", video_id="v"), Reply(NOW, 404, {}, body, "https://host/v1/videos/v"))
+    assert isinstance(error, exceptions.SoraUnsupportedError)
+    assert "does not offer this call" in str(error)
+
+
+@pytest.mark.parametrize(
+    "said", ['litellm.NotFoundError: x - {"detail": "Video v not found"}', "litellm.NotFoundError: {broken", "gone"]
+)
+def test_a_video_that_the_upstream_lacks_is_not_found_through_litellm_too(said: str) -> None:
+    body = json.dumps({"error": {"message": said}}).encode()
+    error = status_error(RemixVideo(prompt="a", video_id="v"), Reply(NOW, 404, {}, body))
+    assert type(error) is exceptions.SoraNotFoundError
+
+
+def test_litellm_without_a_database_refuses_a_key_with_status_400() -> None:
+    body = b'{"error": {"message": "No connected db.", "type": "no_db_connection", "param": null, "code": "400"}}'
+    error = status_error(CreateVideo(prompt="a"), Reply(NOW, 400, {}, body))
+    assert isinstance(error, exceptions.SoraAuthError)
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({}, None),
@@ -186,6 +217,13 @@ def test_a_refusal_is_not_retryable_and_quotes_the_server(code: str) -> None:
     assert isinstance(error, exceptions.SoraVideoRefusedError)
     assert not error.retryable
     assert str(error) == f"video video_1 failed on the server [{code}]: no"
+
+
+@pytest.mark.parametrize(("code", "refused"), [(400, True), (422, True), (408, False), (429, False), (500, False)])
+def test_a_job_that_failed_with_an_http_status_is_refused_by_what_that_means(code: int, refused: bool) -> None:
+    error = failed_video_error(Video.model_validate(job("failed", error={"code": code, "message": "no"})))
+    assert isinstance(error, exceptions.SoraVideoRefusedError) is refused
+    assert error.retryable is not refused
 
 
 def test_a_failure_of_the_server_is_retryable() -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sora.api.flows import Pages
+from airflow_provider_sora.api.flows import MAX_PAGES, Pages
 from airflow_provider_sora.api.models import VideoPage
 from airflow_provider_sora.api.requests import ListVideos
+from airflow_provider_sora.exceptions import SoraAnswerError
 
 
 def page(*ids: str, **fields: Any) -> VideoPage:
@@ -43,6 +44,14 @@ def test_a_list_is_complete_where_its_end_was_seen(answers: list[VideoPage], com
     pages = Pages(ListVideos(limit=3))
     read(pages, *answers)
     assert pages.complete is complete
+
+
+def test_a_list_without_an_end_is_an_error_and_not_read_for_ever() -> None:
+    pages = Pages(ListVideos(limit=1))
+    for number in range(MAX_PAGES):
+        read(pages, page(f"{number}", has_more=True, last_id=f"{number}"))
+    with pytest.raises(SoraAnswerError, match="has not ended after 1000 pages"):
+        read(pages, page("one more", has_more=True))
 
 
 def test_the_next_page_begins_behind_the_last_job_where_the_server_names_none() -> None:

@@ -1,20 +1,24 @@
-"""The whole API on every server: after the connection, nothing in a DAG has to change."""
+"""The whole API on every server, by a connection of host and key alone: nothing in a DAG or Extra has to change."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.ids import canonical_id
 from airflow_provider_sora.emulator import Clock, Emulator, Fault
 from airflow_provider_sora.emulator.dialects import ALL_ROUTES, DIALECTS
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraDeleteVideoOperator
+from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 from tests.pictures import png
 
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(100)
@@ -22,20 +26,24 @@ MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(100)
 
 @dataclass(frozen=True)
 class Server:
-    """How a connection to a server differs from the plain one."""
+    """What a server lacks or words in its own way."""
 
-    extra: dict[str, Any] = field(default_factory=dict)
     has_thumbnails: bool = False
+    lists_without_provider: bool = True
+    shows_prompts: bool = True
+    #: whether a failed job says that the prompt was refused, by a code that is known to mean that
+    says_why: bool = True
 
 
 SERVERS = {
     "openai": Server(has_thumbnails=True),
-    "vllm-omni": Server({"encoding": "multipart"}),
-    "sglang": Server(),
-    "litellm": Server({"query": {"custom_llm_provider": "hosted_vllm"}}, has_thumbnails=True),
-    "aquiles": Server({"seconds_as": "number"}),
-    "azure": Server({"auth": "api-key"}, has_thumbnails=True),
+    "vllm-omni": Server(),
+    "sglang": Server(shows_prompts=False, says_why=False),
+    "litellm": Server(lists_without_provider=False),
+    "aquiles": Server(says_why=False),
+    "azure": Server(has_thumbnails=True),
 }
+PROVIDER = {"query": {"custom_llm_provider": "hosted_vllm"}}
 
 
 def test_every_dialect_has_its_connection() -> None:
@@ -45,8 +53,7 @@ def test_every_dialect_has_its_connection() -> None:
 @pytest.fixture(params=SERVERS)
 def emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     with Emulator(dialect=request.param, clock=Clock(running=False)) as server:
-        connection = json.loads(server.connection()) | {"extra": SERVERS[request.param].extra}
-        monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", server.connection())
         yield server
 
 
@@ -78,10 +85,10 @@ def test_every_field_arrives(hook: SoraHook, emulator: Emulator) -> None:
     hook.create_video("a cat", model="wan", seconds=2, size="64x64", seed=7, extra_params={"a": [1]})
     [job] = emulator.jobs.all()
     assert (job.prompt, job.model, job.seconds, job.size) == ("a cat", "wan", "2", "64x64")
-    is_form = emulator.dialect.name == "vllm-omni"
+    is_form = emulator.dialect.name == "vllm-omni"  # nobody said so: it was learned
     assert job.fields["seed"] == ("7" if is_form else 7)
     assert job.fields["extra_params"] == ('{"a": [1]}' if is_form else {"a": [1]})
-    assert type(job.fields["seconds"]) is (int if emulator.dialect.name == "aquiles" else str)
+    assert job.fields["seconds"] == "2"
 
 
 def test_a_picture_is_uploaded_with_its_true_type(hook: SoraHook, emulator: Emulator) -> None:
@@ -99,8 +106,7 @@ def test_a_failed_job_is_a_failed_video_and_not_a_failed_poll(
     assert video.status.value == "failed"
     with pytest.raises(exceptions.SoraVideoFailedError, match="the server's words") as caught:
         hook.wait_for_video(Wait(video.id, 9e9, 1), lambda _: None)
-    says_code = emulator.dialect.name not in ("sglang", "aquiles")
-    assert caught.value.retryable is (retryable if says_code else True)
+    assert caught.value.retryable is (retryable if SERVERS[emulator.dialect.name].says_why else True)
 
 
 def test_the_content_is_read(hook: SoraHook, emulator: Emulator) -> None:
@@ -118,18 +124,44 @@ def test_a_variant_is_what_was_asked_for_or_an_error(hook: SoraHook, emulator: E
             b"".join(hook.download_content(video.id, variant))
 
 
+def test_a_variant_that_the_server_lacks_may_be_optional(hook: SoraHook, emulator: Emulator, tmp_path: Path) -> None:
+    video = finished(hook, emulator)
+    path = f"{tmp_path.as_uri()}/v-{{variant}}.{{extension}}"
+    variants: dict[str, Any] = {"variants": ("video", "thumbnail"), "optional_variants": ("thumbnail",)}
+    files = SoraToObjectStorageOperator(task_id="m", video=video.id, path=path, **variants).execute({})
+    has_thumbnails = SERVERS[emulator.dialect.name].has_thumbnails
+    assert [file["variant"] for file in files] == ["video", *["thumbnail"][: int(has_thumbnails)]]
+    assert len(list(tmp_path.iterdir())) == len(files)
+
+
+@pytest.mark.parametrize("optional", [("video",), "spritesheet", ("thumbnail", "nonsense")])
+def test_what_may_be_optional_is_checked(optional: Any) -> None:
+    with pytest.raises(exceptions.SoraConfigError, match="optional_variants is"):
+        SoraToObjectStorageOperator(
+            task_id="m", video="v", path="/x/{variant}", variants=("video", "thumbnail"), optional_variants=optional
+        )
+
+
 def test_content_before_the_end_is_not_ready(hook: SoraHook, emulator: Emulator) -> None:
     job = hook.create_video("a cat")
     with pytest.raises(exceptions.SoraContentNotReadyError):
         b"".join(hook.download_content(job.id))
 
 
-def test_the_list_ends_and_holds_every_video_once(hook: SoraHook, emulator: Emulator) -> None:
-    for _ in range(5):
-        finished(hook, emulator)
-    videos = list(hook.list_videos(limit=2))
-    assert len({video.id for video in videos}) == len(videos) == 5
+def test_the_list_ends_and_holds_every_video_once(
+    hook: SoraHook, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [canonical_id(finished(hook, emulator).id) for _ in range(5)]
+    if not SERVERS[emulator.dialect.name].lists_without_provider:
+        with pytest.raises(exceptions.SoraStatusError, match="custom_llm_provider is required to list videos"):
+            list(hook.list_videos())
+        connection = json.loads(emulator.connection()) | {"extra": PROVIDER}
+        monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", json.dumps(connection))
+    with SoraHook() as fresh:
+        videos = list(fresh.list_videos(limit=2))
+    assert [canonical_id(video.id) for video in videos] == made[::-1]
     assert all(hook.get_video(video.id).status.value == "completed" for video in videos)
+    assert {video.prompt for video in videos} == {"a cat" if SERVERS[emulator.dialect.name].shows_prompts else None}
 
 
 def test_an_unknown_id_is_an_error_of_its_own(hook: SoraHook, emulator: Emulator) -> None:
@@ -214,6 +246,17 @@ def _wait_in_the_emulators_time(emulator: Emulator) -> Any:
 
 def test_only_the_hosted_copy_had_every_route() -> None:
     assert {name for name, dialect in DIALECTS.items() if dialect.routes == ALL_ROUTES} == {"openai"}
+
+
+@pytest.mark.parametrize("effect", ["fail_job", "expire", "drop"])
+def test_a_request_that_the_server_refuses_by_itself_does_not_use_up_a_fault(effect: Any) -> None:
+    with Emulator(dialect="vllm-omni", clock=Clock(running=False)) as emulator:
+        emulator.faults.add(Fault("create", effect, accept=True))
+        headers = {"Authorization": f"Bearer {emulator.api_key}"}
+        refused = httpx.post(f"{emulator.base_url}/videos", json={"prompt": "a"}, headers=headers)
+        assert (refused.status_code, emulator.creates) == (400, 0)
+        assert "('body', 'prompt')" in refused.json()["error"]["message"]
+        assert [fault["times"] for fault in emulator.faults.to_json()] == [1]
 
 
 def test_a_busy_server_is_asked_again_by_airflow_and_nothing_is_paid() -> None:

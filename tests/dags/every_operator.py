@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
-
+from airflow_provider_sora.compat import DAG
 from airflow_provider_sora.operators.sora import (
     SoraCreateCharacterOperator,
     SoraCreateVideoOperator,

@@ -9,8 +9,8 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator
 from example_dags import content_calendar
 from tests.dags.running import run_dag

@@ -117,8 +117,8 @@ def test_remix_edit_and_extension_start_from_a_video(hook: SoraHook, server: Emu
     assert hook.extend_video(video.id, "it rains", seconds=4).seconds == "5"
 
 
-def test_a_character_is_made_where_the_provider_is_named(hook: SoraHook) -> None:
-    character = hook.create_character("Tom", MP4, custom_llm_provider="hosted_vllm")
+def test_a_character_is_made_where_the_connection_names_the_provider(hook: SoraHook) -> None:
+    character = hook.create_character("Tom", MP4)
     assert character.name == "Tom"
 
 
@@ -134,7 +134,7 @@ def test_a_wrong_key_is_refused(proxy: str, monkeypatch: pytest.MonkeyPatch, ser
     before = server.creates
     connection = {"conn_type": "sora", "host": proxy, "password": "wrong-key-1234"}
     monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps(connection))
-    with SoraHook("wrong") as hook, pytest.raises(exceptions.SoraBadRequestError, match="No connected db"):
+    with SoraHook("wrong") as hook, pytest.raises(exceptions.SoraAuthError, match="No connected db"):
         hook.create_video("a cat", **SMALL)
     assert server.creates == before
 

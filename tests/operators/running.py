@@ -7,8 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
-
+from airflow_provider_sora.compat import TaskDeferred
 from airflow_provider_sora.operators.base import SoraJobOperator
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_sora.compat import AirflowFailException, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,

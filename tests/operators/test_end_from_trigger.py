@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import TaskDeferred
-from airflow.providers.common.compat.sdk import Asset
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_sora.compat import Asset
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator

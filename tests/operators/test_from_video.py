@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
+from airflow_provider_sora.compat import AirflowFailException, BaseOperator
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError, SoraServerError, SoraVideoFailedError
 from airflow_provider_sora.operators.base import constant

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 
 from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitError, SoraWaitTimeoutError

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
 
+from airflow_provider_sora.compat import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraVideoFailedError
 from airflow_provider_sora.hooks.sora import SoraHook

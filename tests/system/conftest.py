@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_sora.emulator import Clock, Emulator
 from dev.deployment import Deployment
 from dev.deployment_airflow2 import Airflow2Deployment
-from tests.contract.test_dialects import SERVERS
+from tests.contract.test_dialects import PROVIDER, SERVERS
 
 DAGS = Path(__file__).parent / "dags"
 DIALECTS = ("vllm-omni", "sglang", "litellm", "aquiles")
@@ -50,7 +50,7 @@ def connections_of(dialects: dict[str, Emulator]) -> dict[str, str]:
     """The variables that tell Airflow of them."""
     return {
         f"AIRFLOW_CONN_{conn_id(name).upper()}": json.dumps(
-            json.loads(server.connection()) | {"extra": SERVERS[name].extra}
+            json.loads(server.connection()) | {"extra": {} if SERVERS[name].lists_without_provider else PROVIDER}
         )
         for name, server in dialects.items()
     }

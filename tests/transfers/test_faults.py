@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.awsrequest import AWSResponse
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraContentNotReadyError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator

@@ -224,7 +224,7 @@ def test_the_connection_of_the_argument_is_used_and_none_hides_that_of_the_url(m
         def __init__(self, key: str, **named: Any) -> None:
             made.append((key, named))
 
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.ObjectStoragePath", Recorded, raising=False)
+    monkeypatch.setattr("airflow_provider_sora.compat.ObjectStoragePath", Recorded, raising=False)
     FileStore("disk").check("file:///x")
     FileStore(None).check("file://disk@/x")
     assert made == [("file:///x", {"conn_id": "disk"}), ("file://disk@/x", {})]

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import SoraHook

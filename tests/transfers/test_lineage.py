@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from airflow_provider_sora.compat import Asset, AssetAlias
 from airflow_provider_sora.transfers import lineage
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
 

@@ -148,6 +148,7 @@ def mover_of(
         Parts(2, 1000),
         variants=variants,
         if_exists=if_exists,
+        optional=frozenset(),
         delete=delete,
         stop=stop or threading.Event(),
     )

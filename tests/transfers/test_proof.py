@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError, SoraContentError
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator

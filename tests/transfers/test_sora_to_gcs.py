@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import json
 from typing import Any
 
 import google_crc32c
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.sora_to_gcs import SoraToGCSOperator
 from tests.transfers.gcs_server import GCSServer
@@ -87,6 +88,10 @@ def test_metadata_names_the_video_and_its_digest(
     assert blob.crc32c == base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
 
 
+@pytest.mark.skipif(
+    not importlib.util.find_spec("google.cloud.storage.exceptions"),
+    reason="google-cloud-storage 2 sends no checksum: it compares the answer's, which raises the same DataCorruption",
+)
 def test_the_checksum_of_all_bytes_goes_along_with_the_last(gcs: GCSServer, long_server: VideoServer) -> None:
     move({}, long=True)
     *earlier, last = [headers for method, _, _, headers in gcs.requests if method == "PUT"]

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 
 
@@ -16,3 +20,22 @@ def test_the_connection_may_be_an_argument(video: dict[str, Any], s3: Any) -> No
     )
     assert operator.execute({})[0]["uri"] == "s3://bucket/x"
     assert s3.head_object(Bucket="bucket", Key="x")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SoraConfigError("Airflow does not work with it: install 'x<3'"), r"^Airflow does not work with it: .* 'x<3'$"),
+        (ImportError("No module named 'adlfs'"), r"^path is 'abfs://b/x', which needs a library .*'adlfs'$"),
+        (ValueError("no such protocol"), r"^path is 'abfs://b/x': no such protocol; install the provider that knows"),
+    ],
+)
+def test_a_path_that_cannot_be_reached_is_advised_upon_by_its_cause(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def check(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(FileStore, "check", check)
+    with pytest.raises(SoraConfigError, match=words):
+        SoraToObjectStorageOperator(task_id="m", video="v", path="abfs://b/x").check_store()

@@ -7,9 +7,9 @@ import zlib
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator

@@ -10,8 +10,8 @@ from typing import Any
 
 import av
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import SoraHook

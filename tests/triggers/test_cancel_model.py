@@ -47,14 +47,13 @@ class Cancelling(RuleBasedStateMachine):
         async def client(*_: Any) -> World:
             return world
 
-        async def nothing(*_: Any, **__: Any) -> None:
-            pass
+        async def nothing(*_: Any, **__: Any) -> tuple[None, None]:
+            return None, None
 
         self.patch.setattr(sora, "task_state", world.task_state)
         self.patch.setattr(sora, "task_job", world.task_job)
         self.patch.setattr(AsyncSoraClient, "create", client)
-        for name in ("get_async_connection", "get_async_extra_dejson"):
-            self.patch.setattr(hooks, name, nothing)
+        self.patch.setattr(hooks, "get_async_connection", nothing)
         for name in ("read_config", "in_a_hurry"):
             self.patch.setattr(hooks, name, lambda *_: None)
 

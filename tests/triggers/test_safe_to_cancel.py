@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.utils.state import TaskInstanceState
 
+from airflow_provider_sora.compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_sora.triggers.safe_to_cancel import DELETED, is_timed_out, reason_to_keep, task_job, task_state
 
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_sora.compat import TaskDeferred
 from airflow_provider_sora.emulator import Emulator
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitError

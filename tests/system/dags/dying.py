@@ -8,9 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
-
 from airflow_provider_sora.api.client import SoraClient
+from airflow_provider_sora.compat import DAG
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.protocol import _Submission

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import DAG, get_current_context, task
-
+from airflow_provider_sora.compat import DAG, get_current_context, task
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 
 with DAG("many_videos", schedule=None, max_active_tasks=16) as dag:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.providers.common.compat.sdk import DAG
-
+from airflow_provider_sora.compat import DAG
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 
 with DAG("waiting", schedule=None):

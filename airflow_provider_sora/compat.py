@@ -1,0 +1,182 @@
+"""Airflow's own names, from wherever the installed Airflow keeps them (2.11 to the newest 3.x).
+
+`airflow.providers.common.compat.sdk` does the same from version 1.8 on, and its asynchronous connections are from 1.9
+and 1.21: the constraint files of Airflow 2.11.0 to 3.1.0 pin 1.6.0 to 1.7.4. Names are looked up when they are asked
+for, so that importing this module costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as _airflow_version
+from packaging.version import Version
+
+from airflow_provider_sora.exceptions import SoraConfigError
+
+__all__ = [
+    "AIRFLOW_V_3_0_PLUS",
+    "AIRFLOW_V_3_2_PLUS",
+    "AIRFLOW_V_3_3_PLUS",
+    "DAG",
+    "AirflowFailException",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "Asset",
+    "AssetAlias",
+    "BaseEventTrigger",
+    "BaseHook",
+    "BaseOperator",
+    "BaseSensorOperator",
+    "Connection",
+    "Context",
+    "ObjectStoragePath",
+    "Param",
+    "PokeReturnValue",
+    "RetryDecision",
+    "RetryPolicy",
+    "Stats",
+    "TaskDeferred",
+    "conf",
+    "dag",
+    "get_async_connection",
+    "get_current_context",
+    "task",
+    "task_group",
+]
+
+if TYPE_CHECKING:
+    from airflow.sdk import (
+        DAG,
+        Asset,
+        AssetAlias,
+        BaseHook,
+        BaseOperator,
+        BaseSensorOperator,
+        Connection,
+        Context,
+        ObjectStoragePath,
+        Param,
+        PokeReturnValue,
+        dag,
+        get_current_context,
+        task,
+        task_group,
+    )
+    from airflow.sdk._shared.observability.metrics.stats import Stats
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, TaskDeferred
+    from airflow.triggers.base import BaseEventTrigger
+
+_VERSION = Version(_airflow_version).release
+AIRFLOW_V_3_0_PLUS = _VERSION >= (3, 0)
+AIRFLOW_V_3_2_PLUS = _VERSION >= (3, 2)
+AIRFLOW_V_3_3_PLUS = _VERSION >= (3, 3)
+
+_EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+
+# Newest first: an old place that still works may warn.
+_PLACES: dict[str, tuple[str, ...]] = {
+    "AirflowFailException": _EXCEPTIONS,
+    "AirflowSkipException": _EXCEPTIONS,
+    "AirflowTaskTimeout": _EXCEPTIONS,
+    "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
+    "AssetAlias": ("airflow.sdk", "airflow.datasets:DatasetAlias"),
+    "BaseEventTrigger": ("airflow.triggers.base", "airflow.triggers.base:BaseTrigger"),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+    "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "Connection": ("airflow.sdk", "airflow.models.connection"),
+    "Context": ("airflow.sdk", "airflow.utils.context"),
+    "DAG": ("airflow.sdk", "airflow.models.dag"),
+    "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "Param": ("airflow.sdk", "airflow.models.param"),
+    "PokeReturnValue": ("airflow.sdk", "airflow.sensors.base"),
+    "RetryDecision": ("airflow.sdk.definitions.retry_policy",),
+    "RetryPolicy": ("airflow.sdk.definitions.retry_policy",),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.observability.stats", "airflow.stats"),
+    "TaskDeferred": _EXCEPTIONS,
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "dag": ("airflow.sdk", "airflow.decorators"),
+    "get_current_context": ("airflow.sdk", "airflow.operators.python"),
+    "task": ("airflow.sdk", "airflow.decorators"),
+    "task_group": ("airflow.sdk", "airflow.decorators"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for place in _PLACES[name]:
+        module, _, old_name = place.partition(":")
+        try:
+            found = getattr(import_module(module), old_name or name)
+        except (ImportError, AttributeError):
+            continue
+        if name == "ObjectStoragePath":
+            check_object_storage(found)
+        globals()[name] = found
+        return found
+    raise ImportError(f"Airflow {_airflow_version} has no {name}: looked in {', '.join(_PLACES[name])}")
+
+
+def check_object_storage(path_type: Any) -> None:
+    """Try an ObjectStoragePath.
+
+    Airflow's before 3.2 are written for universal-pathlib 0.2; only 2.11.1 and 2.11.2 say so to an installer.
+
+    :raises SoraConfigError: it does not work with the installed universal-pathlib
+    """
+    try:
+        path_type("file:///")
+    except TypeError as error:
+        raise SoraConfigError(
+            f"Airflow {_airflow_version} does not work with universal-pathlib {version('universal-pathlib')}, of which "
+            "its ObjectStoragePath is made: install 'universal-pathlib<0.3', or Airflow with its constraint file"
+        ) from error
+
+
+async def get_async_connection(hook: Any, conn_id: str) -> tuple[Connection, dict[str, Any]]:
+    """A connection and its Extra, asked for on an event loop; by common-compat's own ways where it has both (1.21)."""
+    try:
+        from airflow.providers.common.compat import connection as theirs
+
+        get_connection, get_extra = theirs.get_async_connection, theirs.get_async_extra_dejson
+    except (ImportError, AttributeError):
+        found = await connection_on_loop(hook, conn_id)
+        return found, await extra_on_loop(found)
+    found = await get_connection(conn_id, hook=hook)
+    return found, await get_extra(found)
+
+
+async def connection_on_loop(hook: Any, conn_id: str) -> Connection:
+    """A connection, from a thread unless Airflow itself can be awaited.
+
+    Airflow 3.2 to 3.3.1 can, but masks the secrets by a blocking call, which fails while another call is under way.
+    """
+    masks_blocking = AIRFLOW_V_3_2_PLUS and not hasattr(_connection_type(), "aextra_dejson")
+    if hasattr(hook, "aget_connection") and not masks_blocking:
+        return await hook.aget_connection(conn_id)  # type: ignore[no-any-return]
+    return await asyncio.to_thread(hook.get_connection, conn_id)
+
+
+async def extra_on_loop(connection: Any) -> dict[str, Any]:
+    """A connection's Extra as a dict, read without blocking the loop.
+
+    On Airflow 3.0 and 3.1 its secrets are not masked in logs: their channel to the supervisor, which masking uses,
+    takes no second call from a thread.
+    """
+    if hasattr(connection, "aextra_dejson"):
+        return await connection.aextra_dejson()  # type: ignore[no-any-return]
+    if AIRFLOW_V_3_0_PLUS and not AIRFLOW_V_3_2_PLUS:
+        return json.loads(connection.extra) if connection.extra else {}
+    return await asyncio.to_thread(lambda: connection.extra_dejson)
+
+
+def _connection_type() -> type[Any]:
+    return __getattr__("Connection")  # type: ignore[no-any-return]
