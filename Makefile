@@ -15,6 +15,8 @@
 AIRFLOW ?= 3.3.2
 PYTHON ?= python3
 ARGS ?=
+# Half of what the tests take is waiting: for servers to end, for threads, for a disk.
+WORKERS ?= 4
 
 BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/airflow-$(AIRFLOW)
@@ -40,7 +42,7 @@ demo: setup
 
 # The coverage of api/ is shown only where it falls short, so that the runner's closing line comes last.
 test: setup
-	@$(BIN)/python -m pytest -m "not system and not interop" --basetemp=$(BUILD)/tmp/pytest -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) \
+	@$(BIN)/python -m pytest -m "not system and not interop" -n $(WORKERS) --basetemp=$(BUILD)/tmp/pytest -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) \
 	  --cov --cov-report= $(ARGS)
 ifeq ($(ARGS),)
 	@$(BIN)/coverage report --include='airflow_provider_sora/api/*' --fail-under=100 > $(BUILD)/tmp/coverage.txt \

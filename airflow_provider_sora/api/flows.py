@@ -85,7 +85,8 @@ class Pages:
         self._count += 1
         if self._count > MAX_PAGES:
             raise SoraAnswerError(f"GET /videos has not ended after {MAX_PAGES} pages: this server's list has no end")
-        new = [video for video in page.data if video.id not in self._seen]
+        unseen = {video.id: video for video in page.data if video.id not in self._seen}
+        new = list(unseen.values())
         self._seen.update(video.id for video in new)
         after = page.last_id if page.says_more else next((video.id for video in reversed(page.data)), None)
         goes_on = (page.has_more or not self._is_last(page)) and new and after

@@ -8,11 +8,22 @@ from airflow_provider_sora.api.requests import JobRequest
 from airflow_provider_sora.exceptions import SoraAnswerError, SoraError, SoraUndecidedError
 from airflow_provider_sora.submission import claims, lookup
 from airflow_provider_sora.submission.attempt import Attempt
-from airflow_provider_sora.submission.matching import Decision, Found, Nothing, Since, Undecided, Wanted, decide
+from airflow_provider_sora.submission.matching import (
+    Decision,
+    Found,
+    Nothing,
+    Reading,
+    Since,
+    Undecided,
+    Wanted,
+    decide,
+)
 from airflow_provider_sora.submission.record import Fingerprint, Record, id_digest
 
 # A request that got no answer may still be on its way into the list: pauses between looking at it, in seconds.
 _PAUSES = (0.0, 2.0, 5.0, 3.0)
+# A list that showed something until now, and shows nothing at last, is read again.
+_PAUSES_TO_BE_SURE = (2.0, 2.0)
 # After this much more one look is enough, whichever workers' clocks the times are from.
 _WORKER_CLOCKS_SECONDS = 120.0
 # So often may siblings be faster.
@@ -100,16 +111,25 @@ class Search:
 
         :raises SoraError: it cannot be read
         """
+        before: Decision = Nothing()
         decision: Decision = Undecided("the server's list was not read")
-        for pause in _PAUSES:
+        for number, pause in enumerate((*_PAUSES, *_PAUSES_TO_BE_SURE)):
+            if number >= len(_PAUSES) and (not isinstance(decision, Nothing) or decision == before):
+                break
             self._attempt.sleep(pause)
             siblings = self._siblings(intent)
             wanted = self._wanted(intent, siblings)
-            decision = decide(wanted, lookup.read_list(self._client, wanted, self._attempt.clock()))
-            is_settled = self._is_long_ago(intent) and not siblings
-            if isinstance(decision, Found) or (isinstance(decision, Nothing) and is_settled):
-                break
+            before, decision = decision, decide(wanted, self._read(wanted))
+            # One page that is empty by mistake ends the list of a server that does not say where it ends.
+            is_sure = decision == before == Nothing() and self._is_long_ago(intent) and not siblings
+            if isinstance(decision, Found) or is_sure:
+                return decision
+        if isinstance(decision, Nothing) and decision != before:
+            return Undecided("the server's list showed nothing new only the last time")
         return decision
+
+    def _read(self, wanted: Wanted) -> Reading:
+        return lookup.read_list(self._client, wanted, self._attempt.clock())
 
     def _is_long_ago(self, intent: Record) -> bool:
         return self._attempt.clock() >= intent.intended_at + sum(_PAUSES) + _WORKER_CLOCKS_SECONDS

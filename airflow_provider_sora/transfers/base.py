@@ -183,9 +183,13 @@ class SoraTransferOperator(BaseOperator):
         return VideoManifest(id=ref, status="completed", conn_id=self.sora_conn_id or DEFAULT_CONN_ID)
 
 
+def _several(values: Any) -> tuple[Any, ...]:
+    return tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
+
+
 def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
     allowed: tuple[Variant, ...] = get_args(Variant)
-    wanted = tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
+    wanted = _several(values)
     unknown = [value for value in wanted if value not in allowed]
     if unknown or not wanted:
         raise SoraConfigError(f"variants is {values!r}; it has to be one or more of {', '.join(allowed)}")
@@ -193,7 +197,7 @@ def _variants(values: Sequence[str]) -> tuple[Variant, ...]:
 
 
 def _optional(values: Sequence[str], variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
-    wanted = (values,) if isinstance(values, str) else tuple(values)
+    wanted = _several(values)
     allowed = tuple(variant for variant in variants if variant != "video")
     if any(value not in allowed for value in wanted):
         raise SoraConfigError(

@@ -19,7 +19,7 @@ from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_job, task_state
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
-from airflow_provider_sora.triggers.versions import MISSING, UNKNOWN_ID, misfit
+from airflow_provider_sora.triggers.versions import MISSING, UNKNOWN_ID, misfit, step_of
 
 # Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
 KILL_SECONDS = 28.0
@@ -72,7 +72,7 @@ class SoraVideoTrigger(BaseTrigger):
         self.deadline = deadline
         self.poll_interval = poll_interval
         self.since = since
-        self.step = step
+        self.step = step_of(step)
         self.cancel_on_kill = cancel_on_kill
         self.keep_on_clear = keep_on_clear
         self.end_task = end_task

@@ -13,6 +13,11 @@ MISSING: Any = object()
 UNKNOWN_ID = "unknown"
 
 
+def step_of(value: Any) -> int:
+    """The step that a row names; the first where it names none, so that its event can be read."""
+    return value if isinstance(value, int) else 0
+
+
 def misfit(unknown: Iterable[str], missing: Iterable[str] = ()) -> str | None:
     """What is wrong with a row's arguments, and what to do; None where nothing is."""
     odd = [f"{name} is unknown" for name in sorted(unknown)] + [f"{name} is missing" for name in missing]

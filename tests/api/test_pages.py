@@ -54,6 +54,10 @@ def test_a_list_without_an_end_is_an_error_and_not_read_for_ever() -> None:
         read(pages, page("one more", has_more=True))
 
 
+def test_a_job_that_stands_on_a_page_twice_is_one() -> None:
+    assert read(Pages(ListVideos()), page("a", "b", "a", has_more=False)) == ["a", "b"]
+
+
 def test_the_next_page_begins_behind_the_last_job_where_the_server_names_none() -> None:
     pages = Pages(ListVideos(limit=2))
     read(pages, page("a", "b"))
