@@ -45,7 +45,7 @@ class JobSearch:
             if job in self._missing:
                 self._missing.discard(job)
                 self._found[job] = video
-        self._is_complete = not page.has_more
+        self._is_complete = self._pages.complete
 
     def fail(self, error: Exception) -> None:
         """Take that a page could not be read, which ends the reading."""

@@ -71,7 +71,7 @@ class Request(BaseModel, Generic[AnswerT]):
     always_form: ClassVar[bool] = False
     instead: ClassVar[str] = ""
 
-    if not TYPE_CHECKING:  # the types of the fields are pydantic's to tell
+    if not TYPE_CHECKING:  # pragma: no branch - the types of the fields are pydantic's to tell
 
         def __init__(self, /, **fields: Any) -> None:
             """Check the fields.

@@ -50,6 +50,15 @@ def test_a_list_read_to_its_end_says_that_a_job_is_absent(ids: list[str]) -> Non
     assert search.result("video_1") is Presence.ABSENT
 
 
+def test_a_page_of_a_server_that_does_not_say_whether_more_follows_is_not_the_end() -> None:
+    """SGLang does not: only an empty page is."""
+    search = JobSearch(["video_9"])
+    search.take(VideoPage.model_validate({"data": [{"id": "video_1", "status": "queued"}]}))
+    assert (search.next is None, search.result("video_9")) == (False, Presence.UNKNOWN)
+    search.take(VideoPage.model_validate({"data": []}))
+    assert (search.next, search.result("video_9")) == (None, Presence.ABSENT)
+
+
 def test_a_list_that_claims_more_and_shows_nothing_new_says_nothing() -> None:
     search = JobSearch(["video_1"])
     for _ in range(2):

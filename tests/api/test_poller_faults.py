@@ -38,6 +38,39 @@ def times(count: int, hook: Hook) -> Hook:
     return limited
 
 
+@in_virtual_time
+async def test_an_answer_that_comes_after_a_wait_was_cancelled_is_for_the_others() -> None:
+    async with World() as world:
+        world.server.add("video_1", 60)
+        waits = [world.start("video_1") for _ in range(2)]
+
+        async def cancels(_: httpx.Request) -> None:
+            waits[0].cancel()
+
+        world.server.before_job = cancels
+        assert (await waits[1]).status.value == "completed"
+        assert waits[0].cancelled()
+
+
+@in_virtual_time
+async def test_an_answer_that_comes_with_the_end_of_a_wait_changes_nothing() -> None:
+    """Between its end and the moment that its task hears of it there may be an answer."""
+    async with World() as world:
+        world.server.add("video_1", 60)
+        waits = [world.start("video_1") for _ in range(2)]
+
+        async def ends_one(_: httpx.Request) -> httpx.Response | None:
+            world.poller._waits["video_1"][0].end(
+                error=SoraWaitTimeoutError("video_1", "too late", last_status="queued")
+            )
+            return None
+
+        world.server.before_job = times(1, ends_one)
+        assert (await waits[1]).status.value == "completed"
+        with pytest.raises(SoraWaitTimeoutError):
+            await waits[0]
+
+
 @pytest.mark.parametrize(
     "hook",
     [
@@ -45,7 +78,6 @@ def times(count: int, hook: Hook) -> Hook:
         page(404, "<html><center>nginx</center></html>"),
         *(page(code, "") for code in (301, 304, 400, 405, 413, 418, 421, 422, 431, 451, 501)),
         page(200, '{"id": "vid'),
-        always(200, job("completed", "video_2")),
         always(502, job("failed", "video_2", error={"code": 400})),
     ],
 )
