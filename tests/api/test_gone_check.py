@@ -21,7 +21,7 @@ class Asked:
         self.wait = Wait(video_id, 9e9, 10.0, None)
 
 
-asked: Any = None  # what is to follow, which is handed on
+asked: Any = object()  # what is to follow, which is handed on
 EMPTY = VideoPage.model_validate({"data": [], "has_more": False})
 
 
