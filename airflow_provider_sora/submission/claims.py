@@ -1,9 +1,11 @@
 """Which task has which job, where several of one DAG run look for theirs.
 
 Mapped siblings with one prompt share it and not a job: any assignment of their jobs to them is right, as long as no job
-is had by two. A job is taken by publishing a claim first and reading the others' claims afterwards. Of two that
-claim one job at least the later one sees the other and withdraws; whoever sees nobody has it. Nothing is locked, so a
-task that is killed blocks nobody for longer than its claim is visible.
+is had by two. XCom has no lock and no compare-and-set, only values that are read and written whole, so this is the
+one-bit algorithm (Burns and Lynch, "Bounds on shared memory for mutual exclusion", 1993): a task publishes that it
+wants a job, then reads what the others have published. It withdraws for one of a lower index that wants the job, and
+waits for one of a higher index to withdraw; whoever sees no rival has the job. So at least one of two sees the other,
+and of those who want it the lowest index gets it. A sibling that was killed in between is not waited for for ever.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission.prompts import PromptDigest
 from airflow_provider_sora.submission.record import Record, Snapshot, id_digest
 
-_ROUNDS = 10
+# A process takes a second from wanting a job to having it: after a minute one that has not moved is dead.
+_ROUNDS = 16
+_PATIENCE = 60
 _STEP_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 
 
 class Claim(BaseModel):
@@ -27,7 +31,8 @@ class Claim(BaseModel):
 
     A job may have been made for any of those who look for one, so they share what tells that a job is new, too.
 
-    :param video_id: the job that it has; None while it looks for one
+    :param video_id: the job that it has, or wants; None while it looks for one
+    :param has_it: it has the job
     :param intended_at: see `Record`
     :param snapshot: see `Record`
     """
@@ -37,6 +42,7 @@ class Claim(BaseModel):
     version: int = 1
     index: int
     video_id: str | None = None
+    has_it: bool = False
     intended_at: float
     snapshot: Snapshot | None = None
 
@@ -85,36 +91,54 @@ class NoClaims:
         """There is nobody to tell."""
 
 
-def publish(claims: Claims, intent: Record, video_id: str | None = None) -> None:
-    """Claim a job; without an id, tell that one is looked for."""
-    claim = Claim(index=claims.index, video_id=video_id, intended_at=intent.intended_at, snapshot=intent.snapshot)
+def publish(claims: Claims, intent: Record, video_id: str | None = None, *, has_it: bool = False) -> None:
+    """Want a job, or have it; without an id, tell that one is looked for."""
+    claim = Claim(
+        index=claims.index,
+        video_id=video_id,
+        has_it=has_it,
+        intended_at=intent.intended_at,
+        snapshot=intent.snapshot,
+    )
     claims.publish(intent.fingerprint.prompt.text, claim)
 
 
 def take(claims: Claims, intent: Record, videos: Sequence[Video], sleep: Callable[[float], None]) -> Video | None:
-    """One of these jobs, for this task alone; None where siblings have them all.
-
-    Each task begins at another place, and waits for another time after a conflict, so that few meet twice.
-
-    :raises SoraUndecidedError: siblings kept claiming the same jobs at the same time
-    """
+    """One of these jobs, for this task alone; None where siblings have them all."""
     for round_ in range(_ROUNDS):
-        claimed = _claimed(claims, intent)
-        free = [video for video in videos if id_digest(video.id) not in claimed]
+        others = _others(claims, intent)
+        free = [video for video in videos if not any(_is_of(other, video) and other.has_it for other in others)]
         if not free:
             return None
-        video = free[claims.index % len(free)]
-        publish(claims, intent, video.id)
-        if id_digest(video.id) not in _claimed(claims, intent):
+        unwanted = [video for video in free if not any(_is_of(other, video) for other in others)]
+        video = (unwanted or free)[claims.index % len(unwanted or free)]
+        if _wins(claims, intent, video, sleep, minds_lower=round_ < _ROUNDS - 1):
+            publish(claims, intent, video.id, has_it=True)
             return video
         publish(claims, intent)
-        sleep(_STEP_SECONDS * (round_ + 1) * (1 + claims.index % 16))
-    raise SoraUndecidedError(
-        f"mapped siblings with the same prompt claimed the same jobs {_ROUNDS} times in a row. Nothing was submitted: "
-        "clear the task to let it look for its job again"
-    )
+        sleep(_STEP_SECONDS * (round_ + 1))
+    return None
 
 
-def _claimed(claims: Claims, intent: Record) -> set[str]:
-    siblings = claims.siblings(intent.fingerprint.prompt.text)
-    return {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id is not None}
+def _wins(claims: Claims, intent: Record, video: Video, sleep: Callable[[float], None], *, minds_lower: bool) -> bool:
+    """Whether a job that is wanted may be had.
+
+    :param minds_lower: withdraw for a sibling of a lower index that wants it, too; not where it has wanted it for long
+    """
+    publish(claims, intent, video.id)
+    for _ in range(_PATIENCE):
+        rivals = [other for other in _others(claims, intent) if _is_of(other, video)]
+        if any(rival.has_it or (minds_lower and rival.index < claims.index) for rival in rivals):
+            return False
+        if not rivals:
+            return True
+        sleep(_LOOK_SECONDS)
+    return True
+
+
+def _others(claims: Claims, intent: Record) -> Sequence[Claim]:
+    return claims.siblings(intent.fingerprint.prompt.text)
+
+
+def _is_of(claim: Claim, video: Video) -> bool:
+    return claim.video_id is not None and id_digest(claim.video_id) == id_digest(video.id)

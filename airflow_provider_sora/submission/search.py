@@ -141,7 +141,7 @@ class Search:
         taken = self._attempt.claims.taken()
         not_it = set(intent.earlier_ids) | {id_digest(video_id) for video_id in self._request.source_ids()}
         not_it |= {id_digest(job.video_id) for job in taken}
-        not_it |= {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id}
+        not_it |= {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id and sibling.has_it}
         same_prompt = intent.fingerprint.prompt == self._fingerprint.prompt
         return Wanted(
             intent.fingerprint,
@@ -158,5 +158,5 @@ class Search:
             },
             refused_once=intent.refused_once,
             only_running=self._attempt.was_cleared,
-            siblings=1 + sum(sibling.video_id is None for sibling in siblings),
+            siblings=1 + sum(not sibling.has_it for sibling in siblings),
         )

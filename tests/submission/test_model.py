@@ -311,11 +311,11 @@ def _no_claims(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _read_before_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
     def take(own: claims.Claims, intent: record.Record, videos: Sequence[Video], _sleep: Any) -> Video | None:
-        claimed = claims._claimed(own, intent)
-        free = [video for video in videos if record.id_digest(video.id) not in claimed]
+        others = claims._others(own, intent)
+        free = [video for video in videos if not any(claims._is_of(other, video) for other in others)]
         if not free:
             return None
-        claims.publish(own, intent, free[0].id)
+        claims.publish(own, intent, free[0].id, has_it=True)
         return free[0]
 
     monkeypatch.setattr(claims, "take", take)
