@@ -64,7 +64,6 @@ EFFECTS: dict[str, Effect] = {
     "list_for_video": _json(200, [1]),
     "deep_json": _page(200, "[" * 100_000),
     "empty_200": _page(200, ""),
-    "other_completed": _other(200, "completed"),
     "other_failed_502": _other(502, "failed"),
     "other_failed_400": _other(400, "failed"),
     "refused": _raise(httpx.ConnectError),
@@ -78,7 +77,7 @@ EFFECTS: dict[str, Effect] = {
     "later_500": _json(500, {}, retry_after="315360000"),
     "own_404": _json(404, {"error": {"message": "Video not found"}}),
 }
-LIST_EFFECTS = sorted(set(EFFECTS) - {"own_404", "other_completed", "other_failed_502", "other_failed_400"})
+LIST_EFFECTS = sorted(set(EFFECTS) - {"own_404", "other_failed_502", "other_failed_400"})
 HINTS = ["1", "0", "999999999999999", "30000", "soon"]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
+from packaging.version import Version
 
 from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator
@@ -70,7 +72,13 @@ def test_each_row_of_the_day_becomes_a_video_with_thumbnail_and_index(fast: Emul
     assert fast.creates == 2
 
 
-@pytest.mark.parametrize("where", ["file", "s3", "gs"])
+# Google's provider 15.1 refreshes the token of every connection, and the stand-in's has none.
+_GOOGLE_IS_OLD = Version(version("apache-airflow-providers-google")) < Version("16")
+
+
+@pytest.mark.parametrize(
+    "where", ["file", "s3", pytest.param("gs", marks=pytest.mark.skipif(_GOOGLE_IS_OLD, reason="no anonymous access"))]
+)
 def test_one_param_leads_to_each_store(fast: Emulator, tmp_path: Path, s3: Any, gcs: GCSServer, where: str) -> None:
     targets = {
         "file": (tmp_path / "out").as_uri(),

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import Forbidden
 from google.cloud.exceptions import PreconditionFailed
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from airflow_provider_sora.api.content import Content
 from airflow_provider_sora.exceptions import SoraContentError, SoraTargetExistsError
-from airflow_provider_sora.transfers.gcs_store import GCSStore
+from airflow_provider_sora.transfers.gcs_store import GCSStore, _upload_errors
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Found, Target, Upload
 from tests.transfers.fake_gcs import FakeBucket, crc32c
 
+DataCorruption, InvalidResponse = _upload_errors()
 PART_BYTES = 256 * 1024
 PARTS = (bytes(PART_BYTES), b"the rest")
 WHOLE = b"".join(PARTS)
@@ -134,7 +134,7 @@ def test_only_what_is_new_is_written_under_a_condition(bucket: FakeBucket, way: 
         way(store, target=NEW)
 
 
-def response(status: int) -> InvalidResponse:
+def response(status: int) -> Any:
     return InvalidResponse(SimpleNamespace(status_code=status), "no")
 
 
