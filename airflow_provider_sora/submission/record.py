@@ -17,6 +17,8 @@ from airflow_provider_sora.submission.prompts import PromptDigest
 VERSION = 1
 # So many different times are in order by chance once in 40 320 lists.
 _ENOUGH_TO_BE_SORTED = 8
+# A record and a claim are rows of Airflow's database, and some servers answer with all they have.
+_MOST_IDS = 300
 
 
 class Fingerprint(BaseModel):
@@ -61,7 +63,9 @@ class Snapshot(BaseModel):
 
     @classmethod
     def of(cls, videos: Sequence[Video], *, complete: bool) -> Snapshot:
-        """The snapshot of a page."""
+        """The snapshot of a page; of one that is longer than was asked for, of its beginning."""
+        complete = complete and len(videos) <= _MOST_IDS
+        videos = videos[:_MOST_IDS]
         ids = frozenset(id_digest(video.id) for video in videos)
         complete = complete and bool(ids)  # an empty list may be one that does not work
         if not is_newest_first(videos):

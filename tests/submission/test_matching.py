@@ -251,6 +251,13 @@ def test_an_empty_list_is_no_snapshot_of_all_there_is() -> None:
     assert snapshot().complete
 
 
+def test_a_list_that_comes_whole_although_a_page_was_asked_for_is_kept_in_part() -> None:
+    jobs = [job(f"{n}", created_at=10_000 - n) for n in range(301)]
+    taken = Snapshot.of(jobs, complete=True)
+    assert (len(taken.ids), taken.complete, taken.newest_at, taken.oldest_at) == (300, False, 10_000, 9_701)
+    assert Snapshot.of(jobs[:300], complete=True).complete
+
+
 def test_many_candidates_are_named_in_part() -> None:
     decision = found(*[job(f"x{n}") for n in range(12)], OLD)
     assert isinstance(decision, Undecided)
