@@ -39,7 +39,13 @@ _API = ("tests/api/test_decisions.py", "tests/api/test_client.py")
 
 # For each module its tests, the quickest first.
 TARGETS: dict[str, tuple[str, ...]] = {
-    "submission/*.py": ("tests/submission",),
+    "submission/*.py": (
+        "tests/submission/test_claims.py",
+        "tests/submission/test_matching.py",
+        "tests/submission/test_prompts.py",
+        "tests/submission/test_submission.py",
+        "tests/submission/test_model.py",
+    ),
     "api/decisions.py": (*_API, "tests/api/test_poller.py"),
     "api/poller.py": ("tests/api/test_poller.py", "tests/api/test_poller_limits.py", "tests/api/test_poller_list.py"),
     "api/content.py": ("tests/api/test_content.py", "tests/api/test_resume.py", "tests/api/test_throughput.py"),
