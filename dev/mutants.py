@@ -41,6 +41,7 @@ _API = ("tests/api/test_decisions.py", "tests/api/test_client.py")
 TARGETS: dict[str, tuple[str, ...]] = {
     "submission/*.py": (
         "tests/submission/test_claims.py",
+        "tests/submission/test_record.py",
         "tests/submission/test_matching.py",
         "tests/submission/test_prompts.py",
         "tests/submission/test_submission.py",

@@ -1,0 +1,83 @@
+"""What is kept between tries, and told to siblings, as it is written: what an older version wrote has to be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from airflow_provider_sora.submission.attempt import Attempt
+from airflow_provider_sora.submission.claims import Claim, Taken
+from airflow_provider_sora.submission.record import Fingerprint, Record, Snapshot, id_digest, load
+from tests.submission.world import REQUEST, Store, World
+
+PROMPT = {
+    "text": "51e467415607798220a3776f6ae1a2a09ddc7e5dcdc955d685477b4cf05ade22",  # SHA-256 of "a cat"
+    "plain": "51e467415607798220a3776f6ae1a2a09ddc7e5dcdc955d685477b4cf05ade22",
+}
+SNAPSHOT = {"ids": ["29506c03c19a52af"], "complete": True, "newest_at": None, "oldest_at": None}
+RECORD: dict[str, Any] = {
+    "version": 1,
+    "generation": 2,
+    "fingerprint": {"prompt": PROMPT, "sources": [], "model": "wan", "seconds": "4", "size": "64x64"},
+    "intended_at": 5.0,
+    "snapshot": SNAPSHOT,
+    "earlier_ids": [],
+    "refusals": 0,
+    "refused": False,
+    "video_id": None,
+    "stage": "open",
+}
+CLAIM = {
+    "version": 1,
+    "index": 3,
+    "video_id": "video_1",
+    "has_it": False,
+    "intended_at": 5.0,
+    "snapshot": SNAPSHOT,
+}
+TAKEN = {"version": 1, "video_id": "video_1", "prompt": PROMPT, "model": "wan"}
+
+
+def taken_snapshot() -> Snapshot:
+    return Snapshot(ids=frozenset({id_digest("video_0")}), complete=True)
+
+
+def test_a_record_is_written_as_version_1_and_read_again() -> None:
+    record = Record(generation=2, fingerprint=Fingerprint.of(REQUEST), intended_at=5.0, snapshot=taken_snapshot())
+    assert record.model_dump(mode="json") == RECORD
+    assert Record.model_validate(RECORD).model_dump(mode="json") == RECORD
+
+
+def test_what_is_told_to_others_is_written_as_version_1_and_read_again() -> None:
+    for kind, written in ((Claim, CLAIM), (Taken, TAKEN)):
+        value: Any = kind.model_validate(written)
+        assert value.model_dump(mode="json") == written
+        assert kind.model_validate({**written, "of a newer version": 1}) == value
+    assert Claim(index=3, intended_at=5.0).model_dump(mode="json") == {**CLAIM, "video_id": None, "snapshot": None}
+    assert Taken(video_id="video_1").model_dump(mode="json") == {**TAKEN, "prompt": None, "model": None}
+
+
+def test_what_has_been_read_is_not_changed_by_mistake() -> None:
+    for value in (Record.model_validate(RECORD), Claim.model_validate(CLAIM), Taken.model_validate(TAKEN)):
+        with pytest.raises(ValidationError):
+            value.video_id = "another"  # type: ignore[misc]
+
+
+def test_a_record_without_a_version_is_of_the_first() -> None:
+    store = Store(World(), {"key": {name: value for name, value in RECORD.items() if name != "version"}})
+    found = load(store, "key")
+    assert found is not None
+    assert found.version == 1
+
+
+def test_saving_stamps_the_try_that_saves() -> None:
+    store = Store(World())
+    saved = Attempt(store=store, generation=7).save(Record.model_validate(RECORD))
+    assert (saved.generation, store.values["sora_video_0"]["generation"]) == (7, 7)
+    assert Attempt(generation=7).save(Record.model_validate(RECORD)).generation == 7
+
+
+def test_the_digest_of_an_id_is_what_it_was() -> None:
+    assert id_digest("video_0") == "29506c03c19a52af"
