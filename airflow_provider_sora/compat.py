@@ -45,6 +45,7 @@ __all__ = [
     "dag",
     "get_async_connection",
     "get_current_context",
+    "has_fs",
     "task",
     "task_group",
 ]
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from airflow.sdk.configuration import conf
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, TaskDeferred
+    from airflow.sdk.io import has_fs
     from airflow.triggers.base import BaseEventTrigger
 
 _VERSION = Version(_airflow_version).release
@@ -104,6 +106,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "dag": ("airflow.sdk", "airflow.decorators"),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
+    "has_fs": ("airflow.sdk.io", "airflow.io"),
     "task": ("airflow.sdk", "airflow.decorators"),
     "task_group": ("airflow.sdk", "airflow.decorators"),
 }

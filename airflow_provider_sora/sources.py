@@ -232,12 +232,9 @@ def _local_uri(field: str, text: str, rest: str) -> LocalPath:
 
 def _has_object_store(scheme: str) -> bool:
     """Whether Airflow has an object store of its own for a scheme: those of installed providers."""
-    stores: Any
-    try:
-        import airflow.sdk.io as stores
-    except ImportError:  # Airflow 2
-        import airflow.io as stores
-    return bool(stores.has_fs(scheme))
+    from airflow_provider_sora.compat import has_fs
+
+    return has_fs(scheme)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ import openai
 import pytest
 
 from airflow_provider_sora.hooks.sora import SoraHook
+from tests.media import mp4
 from tests.pictures import png
 
-MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(64)
+MP4 = mp4(100)
 PNG = png((64, 64))
 ANSWER = {
     "id": "v",
