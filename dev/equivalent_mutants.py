@@ -10,7 +10,23 @@ _ANY_BLOCK = "a digest is the same whatever the size of the blocks that are read
 _PUT = "upload.send(1, part)"
 _NO_NUMBER = "a file's parts come in order: their numbers are not looked at"
 
+_SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
+
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "submission/matching.py": {
+        ("NEW = 2", "2 becomes 3"): "only the order of the ages counts",
+        ("OLD = 0", "0 becomes -1"): "only the order of the ages counts",
+    },
+    "submission/prompts.py": {
+        (_SELECTORS, "65040 becomes 65041"): "U+FE10 is normalized to a comma before it is looked at",
+        (_SELECTORS, "65024 becomes 65023"): "U+FDFF is a symbol anyway",
+        ("break", "Break becomes Continue"): "a text without escapes stays as it is, however often it is unescaped",
+    },
+    "submission/protocol.py": {
+        ("elif store is not None and before is not None:", "And becomes Or"): (
+            "with a store and nothing before, the branch above was taken; without a store there is nothing before"
+        ),
+    },
     "transfers/file_store.py": {
         (_BLOCK, "1024 becomes 1025"): _ANY_BLOCK,
         (_BLOCK, "1024 becomes 1023"): _ANY_BLOCK,

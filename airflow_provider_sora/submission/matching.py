@@ -240,8 +240,8 @@ def _model(text: str | None) -> str | None:
 
 def _seconds(text: str | None) -> float | None:
     """``4``, ``4.00``, ``4s`` and ``4.0625`` are about the same."""
-    found = re.match(r"\s*(\d{1,6}(?:\.\d{1,9})?)", text or "")
-    return float(round(float(found[1]))) if found else None
+    found = re.match(r"\s*\d{1,6}(?:\.\d{1,9})?", text or "")
+    return float(round(float(found[0]))) if found else None
 
 
 def _size(text: str | None) -> tuple[int, ...] | None:

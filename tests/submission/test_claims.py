@@ -108,7 +108,8 @@ def test_a_higher_index_that_was_first_keeps_it() -> None:
 def test_a_sibling_that_died_while_it_wanted_a_job_keeps_nobody_for_ever(index: int) -> None:
     table = Table(others=[claim(index, "a")])
     assert table.take("a") == "a"
-    assert 60 <= sum(table.slept) <= 180
+    withdrawn = [0.5 * (round_ + 1) for round_ in range(15)] if index == 1 else []
+    assert table.slept == [*withdrawn, *[1.0] * 60]
 
 
 def test_the_same_job_by_another_id_of_a_proxy_is_the_same() -> None:

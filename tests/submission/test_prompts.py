@@ -8,6 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from airflow_provider_sora.submission.prompts import Likeness, PromptDigest, likeness, normalized
 
@@ -47,6 +48,30 @@ def test_a_shown_prompt_is_the_same_or_unclear_or_another(shown: str | None, lik
 def test_a_short_prompt_is_compared_as_a_whole() -> None:
     assert likeness(PromptDigest.of("cats"), "cats", "cat") is Likeness.OTHER
     assert likeness(PromptDigest.of("cats"), "cats", "cats...") is Likeness.UNCLEAR
+
+
+def test_a_cut_counts_from_eight_characters_on() -> None:
+    sent = "Abcdefgh ijk"
+    assert likeness(PromptDigest.of(sent), sent, "Abcdefgh") is Likeness.UNCLEAR
+    assert likeness(PromptDigest.of(sent), sent, "Abcdefg") is Likeness.OTHER
+
+
+@pytest.mark.parametrize("selector", ["\ufe00", "\ufe0f"])
+def test_what_chooses_between_text_and_emoji_is_dropped_with_the_emoji(selector: str) -> None:
+    assert PromptDigest.of(f"a cup ☕{selector}").is_shown_as("a cup")
+
+
+def test_escapes_are_undone_five_times() -> None:
+    shown, digest = "cat & dog", PromptDigest.of("cat & dog")
+    for _ in range(5):
+        shown = html.escape(shown)
+    assert digest.is_shown_as(shown)
+    assert not digest.is_shown_as(html.escape(shown))
+
+
+def test_digests_are_not_changed_by_mistake() -> None:
+    with pytest.raises(ValidationError):
+        PromptDigest.of("a cat").text = "another"  # type: ignore[misc]
 
 
 def test_without_the_text_that_was_sent_any_other_may_be_a_part_of_it() -> None:

@@ -462,6 +462,23 @@ def test_a_refusal_with_retry_after_is_sent_again(world: World) -> None:
     assert world.posts == 2
 
 
+@pytest.mark.parametrize(("fault", "posts"), [("not for 30 s", 2), ("not for 31 s", 1)])
+def test_a_refusal_for_longer_than_30_s_is_left_to_airflows_retry(world: World, fault: str, posts: int) -> None:
+    world.faults = {"post": fault}
+    with contextlib.suppress(exceptions.SoraServerError):
+        submit(world, attempt(world, Store(world)))
+    assert world.posts == posts
+
+
+@pytest.mark.parametrize("risky", [{"on_ambiguous": "submit"}, {"was_cleared": True}])
+def test_what_is_sent_in_spite_of_a_doubt_is_an_intent_of_its_own(world: World, risky: dict[str, Any]) -> None:
+    """What was there before, and caused the doubt, is not its job."""
+    world.add(**REQUEST.fields())
+    world.shows = lambda job: {**job, "created_at": None}
+    world.faults = {"post": "answer lost"}
+    assert submit(world, attempt(world, Store(world), since=world.now - 10, **risky)).id == "video_2"
+
+
 def test_after_a_refusal_a_list_that_cannot_be_read_stops_nobody_once(world: World) -> None:
     world.lists = False
     world.at = lambda step: world.faults.update(post="not now") if step == "request" and world.posts < 2 else None
@@ -486,6 +503,14 @@ def test_a_job_that_answers_404_while_the_list_shows_it_is_not_paid_again(world:
     world.at = lambda step: world.faults.update(retrieve="404") if step == "request" else None
     assert submit(world, attempt(world, store)).id == first.id
     assert world.posts == 1
+
+
+def test_a_404_is_asked_again_after_two_and_five_seconds(world: World) -> None:
+    store, slept = Store(world), list[float]()
+    submit(world, attempt(world, store))
+    world.jobs[1]["id"] = "another"
+    submit(world, attempt(world, store, sleep=slept.append))
+    assert slept == [2.0, 5.0, 0.0]
 
 
 @pytest.mark.parametrize(("answers", "posts"), [(1, 1), (2, 1), (3, 2)])
@@ -535,6 +560,13 @@ def test_a_clear_of_a_job_that_was_waited_for_takes_only_a_finished_video(
     world.jobs[1].update({"id": "another"} if status == "gone" else {"status": status})
     submit(world, attempt(world, store, generation=1))
     assert world.posts == posts
+
+
+def test_a_clear_of_a_wait_without_an_id_makes_a_new_video(world: World) -> None:
+    store = Store(world)
+    dies(world, store)
+    attempt(world, store).mark("waiting")
+    assert submit(world, attempt(world, store, generation=1)).id == "video_2"
 
 
 def test_a_clear_after_the_user_was_told_is_their_decision(world: World) -> None:

@@ -151,6 +151,8 @@ _UNACCEPTED: dict[str, Answer] = {
     "fails unaccepted": _status(500),
     "busy": _status(503, {"detail": "Server is busy: limit of 1 concurrent tasks reached"}),
     "not now": _status(503, **{"Retry-After": "5"}),
+    "not for 30 s": _status(503, **{"Retry-After": "30"}),
+    "not for 31 s": _status(503, **{"Retry-After": "31"}),
     "redirected unaccepted": _status(302, Location="http://other/"),
 }
 _ACCEPTED: dict[str, Answer] = {
