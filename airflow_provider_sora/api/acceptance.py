@@ -15,6 +15,7 @@ from airflow_provider_sora.exceptions import (
     SoraError,
     SoraRateLimitError,
     SoraServerError,
+    SoraStatusError,
 )
 
 
@@ -36,14 +37,18 @@ def acceptance_of(error: SoraError) -> Acceptance:
     A 503 with ``Retry-After`` is a refusal by HTTP's own words (RFC 9110, 15.6.4), but a gateway may send it for a
     request that it has passed on.
     """
-    if isinstance(error, SoraServerError):
-        if error.status_code != 503:
-            return Acceptance.PERHAPS
-        if is_busy(error):
-            return Acceptance.NO
-        return Acceptance.PERHAPS if error.retry_after_seconds is None else Acceptance.UNLIKELY
+    if isinstance(error, SoraStatusError):
+        return _by_status(error)
     ambiguous = isinstance(error, SoraAmbiguousError | SoraAnswerError)
     return Acceptance.PERHAPS if ambiguous else Acceptance.NO
+
+
+def _by_status(error: SoraStatusError) -> Acceptance:
+    """By the status and not by the class: a gateway's words may make another error of a 5xx."""
+    if 400 <= error.status_code < 500 or error.status_code == 501 or is_busy(error):
+        return Acceptance.NO
+    has_time = error.status_code == 503 and error.retry_after_seconds is not None
+    return Acceptance.UNLIKELY if has_time else Acceptance.PERHAPS
 
 
 def is_busy(error: SoraError) -> bool:

@@ -69,12 +69,13 @@ class SoraClient:
         self._http = httpx.Client(transport=transport, verify=transport is None and ssl_context(config))
         keep_time_limit(self._http)
 
-    def send(self, request: Request[AnswerT]) -> AnswerT:
+    def send(self, request: Request[AnswerT], before_each: Callable[[], object] = tuple) -> AnswerT:
         """Send a request, again where that is safe, and return its answer.
 
+        :param before_each: called each time before it is sent; what it raises ends the call
         :raises SoraError: what became of it instead
         """
-        return self._run(flows.call(request, self._policy, self._jitter))
+        return self._run(flows.call(request, self._policy, self._jitter, before_each))
 
     def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Reply]:
         """Send a request once; its answer, and what it came with.

@@ -41,11 +41,17 @@ def exchange(request: Request[AnswerT], limit_seconds: float | None = None) -> F
     raise status_error(request, reply)
 
 
-def call(request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter) -> Flow[AnswerT]:
-    """Send a request, again where that is safe (`decisions.retry_pause`)."""
+def call(
+    request: Request[AnswerT], policy: RetryPolicy, jitter: Jitter, before_each: Callable[[], object] = tuple
+) -> Flow[AnswerT]:
+    """Send a request, again where that is safe (`decisions.retry_pause`).
+
+    :param before_each: called each time before it is sent; what it raises ends the call
+    """
     attempt = 0
     while True:
         attempt += 1
+        before_each()
         try:
             answer, _ = yield from exchange(request)
         except SoraError as error:

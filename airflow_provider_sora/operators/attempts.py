@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from airflow_provider_sora.compat import Context
@@ -35,8 +36,8 @@ def attempt_of(
         store=store,
         key=f"sora_video_{step}",
         generation=generation,
-        since=_run_start(context) if is_later and (store is None or reuse) else None,
-        was_cleared=store is None and not is_retry and not reuse,
+        since=_run_start(context, was_cleared=not is_retry) if is_later and store is None else None,
+        was_cleared=is_later and store is None and not is_retry and not reuse,
         reuse=reuse,
         on_ambiguous=on_ambiguous,
         has_a_retry=try_number <= generation,
@@ -45,7 +46,9 @@ def attempt_of(
     )
 
 
-def _run_start(context: Context) -> float | None:
+def _run_start(context: Context, *, was_cleared: bool) -> float | None:
+    """When the run began. A Clear of a run that had ended sets its start anew; what it was made for stays."""
     run: Any = context.get("dag_run")
-    started = getattr(run, "start_date", None)
-    return started.timestamp() if started is not None else None
+    names = ("start_date", "run_after", "data_interval_end", "logical_date") if was_cleared else ("start_date",)
+    known = [moment for name in names if isinstance(moment := getattr(run, name, None), datetime)]
+    return min(moment.timestamp() for moment in known) if known else None

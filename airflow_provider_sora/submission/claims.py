@@ -35,6 +35,7 @@ class Claim(BaseModel):
     :param has_it: it has the job
     :param intended_at: see `Record`
     :param snapshot: see `Record`
+    :param earlier_ids: see `Record`: nobody's any more
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,6 +46,7 @@ class Claim(BaseModel):
     has_it: bool = False
     intended_at: float
     snapshot: Snapshot | None = None
+    earlier_ids: frozenset[str] = frozenset()
 
 
 class Taken(BaseModel):
@@ -99,6 +101,7 @@ def publish(claims: Claims, intent: Record, video_id: str | None = None, *, has_
         has_it=has_it,
         intended_at=intent.intended_at,
         snapshot=intent.snapshot,
+        earlier_ids=intent.earlier_ids,
     )
     claims.publish(intent.fingerprint.prompt.text, claim)
 

@@ -8,7 +8,7 @@ from airflow_provider_sora.api.models import Video
 from airflow_provider_sora.api.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.submission.matching import Reading, Wanted, reaches
-from airflow_provider_sora.submission.record import Snapshot, id_digest
+from airflow_provider_sora.submission.record import Snapshot
 
 PAGE_LENGTH = 100
 MAX_PAGES = 20
@@ -40,21 +40,6 @@ def read_list(client: SoraClient, wanted: Wanted, now: float) -> Reading:
         if reaches(wanted, videos, _offset(client)):
             return Reading(videos, reaches=True, now=now, clock_offset_seconds=_offset(client))
     return Reading(videos, reaches=pages.complete, now=now, clock_offset_seconds=_offset(client))
-
-
-def find_by_id(client: SoraClient, video_id: str) -> Video | None:
-    """The job on the list, where it is within the first 20 pages.
-
-    :raises SoraError: the list cannot be read
-    """
-    pages = Pages(_FIRST)
-    for _ in range(MAX_PAGES):
-        if pages.next is None:
-            break
-        for video in pages.take(client.send(pages.next)):
-            if id_digest(video.id) == id_digest(video_id):
-                return video
-    return None
 
 
 def _offset(client: SoraClient) -> float | None:

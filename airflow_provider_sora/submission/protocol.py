@@ -26,13 +26,21 @@ A cleared task makes of it, by the stage that the record has:
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from airflow_provider_sora.api.acceptance import Acceptance, acceptance_of
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.api.models import Video, VideoStatus
 from airflow_provider_sora.api.requests import JobRequest, RetrieveVideo
-from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraNotFoundError, SoraStatusError
+from airflow_provider_sora.exceptions import (
+    SoraConnectionError,
+    SoraError,
+    SoraNotFoundError,
+    SoraStatusError,
+    SoraUndecidedError,
+)
 from airflow_provider_sora.submission import claims, lookup, record
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.reconnect import reconnect
@@ -60,6 +68,10 @@ class _Submission:
         self._request = request
         self._attempt = attempt
         self._search = Search(client, request, attempt)
+        # Of what this try has sent itself a Clear says nothing, and a doubt is for the next try to decide.
+        strict = replace(attempt, was_cleared=False, on_ambiguous="fail")
+        self._own_search = Search(client, request, strict)
+        self._waited = 0.0
 
     def run(self) -> Video:
         """The job; see the module."""
@@ -140,15 +152,16 @@ class _Submission:
     def _submit(self, intent: Record) -> Video:
         for _ in range(_MAX_SENDS):
             before = self._attempt.load()
-            # A process that has outlived its worker cannot write this any more, and so does not come to the POST.
-            intent = self._attempt.save(intent.but(refused=False, stage="open"))
+            intent = intent.but(refused=False, stage="open")
             claims.publish(self._attempt.claims, intent)
             try:
-                video = self._client.send(self._request)
+                # A process that has outlived its worker cannot write this any more, and so does not come to the POST.
+                video = self._client.send(self._request, partial(self._attempt.save, intent))
             except SoraError as error:
                 intent, found = self._after_failure(error, intent, before)
             else:
-                found = self._search.accept(intent, video) or self._search.find(intent)
+                self._attempt.log("Video %s: accepted", video.id)  # whatever happens to the store from here on
+                found = self._own_search.accept(intent, video) or self._own_search.find(intent)
             if found is not None:
                 return found
         raise SoraConnectionError(f"{self._request} was refused {_MAX_SENDS} times; see the task's log")
@@ -163,16 +176,26 @@ class _Submission:
             self._take_back(before)
             raise error
         if acceptance is Acceptance.PERHAPS:
-            found = self._search.find_now(intent)
+            found = self._own_search.find_now(intent)
             if found is None:
                 raise error
             return intent, found
         intent = self._attempt.save(intent.but(refused=True, refusals=intent.refusals + 1))
+        self._wait_as_asked(error)
+        try:
+            return intent, self._own_search.find(intent)
+        except SoraUndecidedError:
+            if self._attempt.on_ambiguous == "submit":
+                raise error from None  # the next try does, once
+            raise
+
+    def _wait_as_asked(self, error: SoraError) -> None:
+        """Wait as long as a refusal asks for, altogether for half a minute; longer is for Airflow's retry."""
         pause = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
-        if pause is None or pause > _MAX_REFUSED_WAIT_SECONDS:
+        if pause is None or self._waited + pause > _MAX_REFUSED_WAIT_SECONDS:
             raise error
+        self._waited += pause
         self._attempt.sleep(pause)
-        return intent, self._search.find(intent)
 
     def _take_back(self, before: Record | None) -> None:
         """Forget an intent whose request was surely not accepted."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.errors import is_no_route
+from airflow_provider_sora.api.decisions import Presence
+from airflow_provider_sora.api.job_search import JobSearch
 from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.poll_failures import FailureKind, failure_kind
 from airflow_provider_sora.api.requests import RetrieveVideo
-from airflow_provider_sora.exceptions import SoraAnswerError, SoraConnectionError, SoraError, SoraNotFoundError
-from airflow_provider_sora.submission import lookup
+from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraNotFoundError
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.matching import is_of_use
 
@@ -33,12 +34,12 @@ def reconnect(client: SoraClient, attempt: Attempt, video_id: str) -> Video | No
 
 
 def _retrieve(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
-    """The job; None once the server has said several times that it is gone, and its list agrees."""
+    """The job; None once the server has said several times that it is gone, and its list agrees, or it has none."""
     for pause in _PAUSES:
         try:
             return client.send(RetrieveVideo(video_id=video_id))
         except SoraNotFoundError as error:
-            if is_no_route(error.detail):
+            if failure_kind(error) is not FailureKind.NOT_FOUND:
                 raise SoraConnectionError(
                     f"{error}: the server answered a routing 404 and may be misconfigured; video {video_id} may "
                     "still be there"
@@ -48,10 +49,15 @@ def _retrieve(client: SoraClient, attempt: Attempt, video_id: str) -> Video | No
 
 
 def _on_the_list(client: SoraClient, video_id: str) -> Video | None:
-    try:
-        found = lookup.find_by_id(client, video_id)
-    except SoraError as error:
-        if error.retryable and not isinstance(error, SoraAnswerError):
-            raise  # a server that is down for a moment decides nothing
-        return None  # there is no list to ask
-    return found and found.model_copy(update={"id": video_id})
+    search = JobSearch([video_id])
+    while search.next is not None:
+        try:
+            search.take(client.send(search.next))
+        except SoraError as error:
+            search.fail(error)
+    found = search.result(video_id)
+    if found is Presence.UNKNOWN:
+        raise SoraConnectionError(
+            f"the server says that it does not know video {video_id}, and its list does not tell: it may still be there"
+        )
+    return found if isinstance(found, Video) else None

@@ -141,6 +141,7 @@ class Search:
         taken = self._attempt.claims.taken()
         not_it = set(intent.earlier_ids) | {id_digest(video_id) for video_id in self._request.source_ids()}
         not_it |= {id_digest(job.video_id) for job in taken}
+        not_it |= {earlier for sibling in siblings for earlier in sibling.earlier_ids}
         not_it |= {id_digest(sibling.video_id) for sibling in siblings if sibling.video_id and sibling.has_it}
         same_prompt = intent.fingerprint.prompt == self._fingerprint.prompt
         return Wanted(

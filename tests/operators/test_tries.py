@@ -16,6 +16,7 @@ from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitError, SoraWaitTimeoutError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.operators.attempts import attempt_of
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
 from airflow_provider_sora.submission import search
 
@@ -65,6 +66,7 @@ class Ti:
 class Run:
     """A run of a DAG that began a while ago."""
 
+    logical_date: datetime | None = None
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
 
 
@@ -117,6 +119,26 @@ def test_below_airflow_3_3_a_clear_goes_on_with_a_job_that_runs_and_makes_a_new_
     assert create().execute(context(cleared))["id"] == first["id"]
     sora_emulator.jobs.all()[0].ended_at = 0.0
     assert create().execute(context(cleared))["id"] != first["id"]
+
+
+def test_a_first_try_is_no_clear(sora_emulator: Emulator) -> None:
+    for ti in (Ti(), Ti(max_tries=0), Ti(try_number=2)):
+        attempt = attempt_of(context(ti), 0, retries=ti.max_tries, reuse=False, on_ambiguous="fail", log=print)
+        assert not attempt.was_cleared
+    assert attempt_of(
+        context(Ti(try_number=2, max_tries=3)), 0, retries=2, reuse=False, on_ambiguous="fail", log=print
+    ).was_cleared
+
+
+def test_a_clear_looks_from_when_the_run_was_made_for_although_its_start_is_set_anew() -> None:
+    made_for = datetime.now(UTC) - timedelta(hours=3)
+    found = context(Ti(try_number=2, max_tries=3))
+    found["dag_run"].logical_date = made_for
+    cleared = attempt_of(found, 0, retries=2, reuse=False, on_ambiguous="fail", log=print)
+    again: Any = {**found, "ti": Ti(try_number=2)}
+    retried = attempt_of(again, 0, retries=2, reuse=False, on_ambiguous="fail", log=print)
+    assert cleared.since == made_for.timestamp()
+    assert retried.since == found["dag_run"].start_date.timestamp()
 
 
 def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) -> None:
@@ -238,8 +260,8 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, prompt: str, task: Any, found:
     """Run a task whose process dies when the server has accepted the prompt, before the answer is read."""
     send = SoraClient.send
 
-    def dying(client: SoraClient, request: Any) -> Any:
-        answer = send(client, request)
+    def dying(client: SoraClient, request: Any, *fence: Any) -> Any:
+        answer = send(client, request, *fence)
         if request.paid and request.prompt == prompt:
             raise KilledError
         return answer

@@ -36,6 +36,7 @@ CLAIM = {
     "has_it": False,
     "intended_at": 5.0,
     "snapshot": SNAPSHOT,
+    "earlier_ids": [],
 }
 TAKEN = {"version": 1, "video_id": "video_1", "prompt": PROMPT, "model": "wan"}
 

@@ -10,8 +10,11 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
+from airflow_provider_sora.api.decisions import RetryPolicy
 from airflow_provider_sora.api.requests import CreateVideo, ExtendVideo, JobRequest, RemixVideo
 from airflow_provider_sora.submission import submit_once
+from airflow_provider_sora.submission.claims import Claim
+from airflow_provider_sora.submission.record import Fingerprint
 from tests.submission.world import (
     MISTIMED,
     REQUEST,
@@ -199,7 +202,17 @@ def test_a_worker_whose_clock_is_behind_finds_the_job_too(world: World) -> None:
     assert submit(world, attempt(world, store)).id == "video_1"
 
 
-@pytest.mark.parametrize("body", [b"404 page not found", b"", b"<html>Not Found</html>"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"404 page not found",
+        b"",
+        b"<html>Not Found</html>",
+        b"default backend - 404",
+        b'{"message": "no Route matched with those values"}',
+        b'{"error_msg": "404 Route Not Found"}',
+    ],
+)
 def test_a_server_that_is_not_itself_does_not_make_a_video_gone(world: World, body: bytes) -> None:
     store = Store(world)
     first = submit(world, attempt(world, store))
@@ -470,6 +483,40 @@ def test_a_refusal_for_longer_than_30_s_is_left_to_airflows_retry(world: World, 
     assert world.posts == posts
 
 
+def test_refusals_are_waited_for_half_a_minute_altogether(world: World) -> None:
+    world.at = lambda step: world.faults.update(post="not for 20 s") if step == "request" else None
+    with pytest.raises(exceptions.SoraServerError):
+        submit(world, attempt(world, Store(world)))
+    assert world.posts == 2
+
+
+@pytest.mark.parametrize("risky", [{"on_ambiguous": "submit"}, {"was_cleared": True}])
+def test_a_doubt_about_what_this_try_has_sent_is_waived_by_nothing(world: World, risky: dict[str, Any]) -> None:
+    """Neither by a Clear, which came before, nor by the choice to risk it, which is for the next try."""
+    world.shows = UNCLEAR["no prompt"]
+    world.at = lambda step: world.faults.update(post="not now, accepted") if step == "request" else None
+    with pytest.raises(exceptions.SoraError):
+        submit(world, attempt(world, since=world.now - 10, **risky))
+    assert world.posts == 1
+
+
+def test_the_id_is_logged_before_anything_is_done_with_it(world: World) -> None:
+    lines: list[str] = []
+    world.faults = {"id": "dies before"}
+    with pytest.raises(DiedError):
+        submit(world, attempt(world, Store(world), log=lambda line, *of: lines.append(line % of)))
+    assert lines == ["Video video_1: accepted"]
+
+
+def test_each_time_that_the_client_sends_again_the_intent_is_written_first(world: World) -> None:
+    store, written = Store(world), list[int]()
+    world.at = lambda step: written.append(world.posts) if step == "store" else None
+    world.faults = {"post": "refused"}
+    with client(world, policy=RetryPolicy(attempts=2, base_seconds=0)) as connection:
+        submit_once(connection, REQUEST, attempt(world, store))
+    assert written == [0, 1, 2]
+
+
 @pytest.mark.parametrize("risky", [{"on_ambiguous": "submit"}, {"was_cleared": True}])
 def test_what_is_sent_in_spite_of_a_doubt_is_an_intent_of_its_own(world: World, risky: dict[str, Any]) -> None:
     """What was there before, and caused the doubt, is not its job."""
@@ -527,9 +574,33 @@ def test_a_list_that_fails_for_a_moment_calls_no_job_gone(world: World) -> None:
     store = Store(world)
     submit(world, attempt(world, store))
     world.at = lambda step: world.faults.update(retrieve="404", list="fails") if step == "request" else None
-    with pytest.raises(exceptions.SoraServerError):
+    with pytest.raises(exceptions.SoraConnectionError, match="may still be there"):
         submit(world, attempt(world, store))
     assert world.posts == 1
+
+
+@pytest.mark.parametrize("breaks", [repeats, lambda world: setattr(world, "lists", None)])
+def test_a_list_that_does_not_tell_calls_no_job_gone(world: World, breaks: Callable[[World], None]) -> None:
+    store = Store(world)
+    submit(world, attempt(world, store))
+    world.jobs[1]["id"] = "another"
+    breaks(world)
+    with pytest.raises(exceptions.SoraConnectionError, match="its list does not tell"):
+        submit(world, attempt(world, store))
+    assert world.posts == 1
+
+
+def test_what_a_sibling_had_before_its_clear_is_nobodys_job(world: World) -> None:
+    """It is new since a sibling's intent, but no other task may have it."""
+    xcom, stores = XCom(world), [Store(world) for _ in range(2)]
+    first = submit(world, attempt(world, stores[0], claims=xcom.of(0)))
+    attempt(world, stores[0]).mark("done")
+    xcom.begin_try(0)
+    xcom.claims[7] = {Fingerprint.of(REQUEST).prompt.text: Claim(index=7, intended_at=world.now - 50)}
+    second = submit(world, attempt(world, stores[0], generation=1, claims=xcom.of(0)))
+    dies(world, stores[1], "dies before")
+    mine = submit(world, attempt(world, stores[1], claims=xcom.of(1)))
+    assert len({first.id, second.id, mine.id}) == 3
 
 
 # 8: a Clear

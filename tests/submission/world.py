@@ -43,6 +43,7 @@ class World:
 
     :param ahead: of the worker's clock, in seconds
     :param tells_time: whether its answers have a ``Date``
+    :param lists: whether it has a list; None: a gateway answers in its place
     :param shows: what its list makes of a job
     :param lag: seconds until the list shows a job
     :param page_length: the most that a page holds, whatever was asked for
@@ -56,7 +57,7 @@ class World:
     now: float = 1_000_000.0
     ahead: float = 500.0
     tells_time: bool = True
-    lists: bool = True
+    lists: bool | None = True
     shows: Callable[[Job], Job] = _same
     arranges: Callable[[list[Job]], list[Job]] = lambda jobs: jobs
     lag: float = 0.0
@@ -106,6 +107,8 @@ class World:
         fault = self.fault("list")
         if fault == "dies":
             raise DiedError
+        if self.lists is None:
+            return httpx.Response(404, text="default backend - 404")
         if fault == "fails" or not self.lists:
             return self._answer({"error": "no"}, 500 if self.lists else 405)
         jobs = [] if fault == "empty" else [job for job in reversed(self.jobs) if job["_at"] + self.lag <= self.now]
@@ -152,6 +155,7 @@ _UNACCEPTED: dict[str, Answer] = {
     "busy": _status(503, {"detail": "Server is busy: limit of 1 concurrent tasks reached"}),
     "not now": _status(503, **{"Retry-After": "5"}),
     "not for 30 s": _status(503, **{"Retry-After": "30"}),
+    "not for 20 s": _status(503, **{"Retry-After": "20"}),
     "not for 31 s": _status(503, **{"Retry-After": "31"}),
     "redirected unaccepted": _status(302, Location="http://other/"),
 }
@@ -232,8 +236,8 @@ def attempt(world: World, store: Store | None = None, **fields: Any) -> Attempt:
 def client(world: World, **options: Any) -> SoraClient:
     return SoraClient(
         SoraConfig("http://server"),
-        RetryPolicy(attempts=1),
         **{
+            "policy": RetryPolicy(attempts=1),
             "transport": httpx.MockTransport(world.handle),
             "clock": lambda: world.now,
             "sleep": world.sleep,

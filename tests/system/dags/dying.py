@@ -45,10 +45,13 @@ class DyingCreate(SoraCreateVideoOperator):
         if Path(folder, "point").read_text() == "submission off":
             _Submission._earlier = lambda _: None  # type: ignore[method-assign, assignment]
 
-        def dying_send(client: SoraClient, request: Any) -> Any:
-            if request.paid:
-                die_once(folder, "before the POST")
-            answer = send(client, request)
+        def dying_send(client: SoraClient, request: Any, before_each: Any = tuple) -> Any:
+            def fence() -> None:
+                before_each()
+                if request.paid:
+                    die_once(folder, "before the POST")
+
+            answer = send(client, request, fence)
             if request.paid:
                 die_once(folder, "after the POST, before the id is stored")
                 die_once(folder, "submission off")
