@@ -229,8 +229,8 @@ def check(script: Script) -> None:
     world, outcome = play(script)
     wanted = (len(script.tasks) + outcome.told) * (1 + _may_be_sent_again(script))
     assert len(world.jobs) - old <= wanted, "paid for more than was wanted"
-    for index, video_id in outcome.videos.items():
-        if script.server.times == "an hour ahead" and not _was_all_seen(script, script.tasks[index]):
+    for video_id in outcome.videos.values():
+        if script.server.times == "an hour ahead" and not all(_was_all_seen(script, task) for task in script.tasks):
             continue  # known to remain: nothing but the clocks tells an old video from a new one
         assert int(video_id.removeprefix("video_")) >= old, "an old video was taken for a new one"
     for run in (0, 1):
