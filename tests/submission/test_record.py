@@ -82,3 +82,9 @@ def test_saving_stamps_the_try_that_saves() -> None:
 
 def test_the_digest_of_an_id_is_what_it_was() -> None:
     assert id_digest("video_0") == "29506c03c19a52af"
+
+
+def test_the_remembered_job_is_told_as_far_as_it_can_be_read() -> None:
+    stores = [Store(World(), {"sora_video_0": found}) for found in ({**RECORD, "video_id": "video_1"}, RECORD, "junk")]
+    assert [Attempt(store=store).video_id() for store in (*stores, Store(World()), None)] == ["video_1", *[None] * 4]
+    assert Attempt().generation == 0
