@@ -13,6 +13,9 @@ _NO_NUMBER = "a file's parts come in order: their numbers are not looked at"
 _SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
 
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "submission/lookup.py": {
+        ("break", "Break becomes Continue"): "without a next page the rest of the rounds does nothing",
+    },
     "submission/matching.py": {
         ("NEW = 2", "2 becomes 3"): "only the order of the ages counts",
         ("OLD = 0", "0 becomes -1"): "only the order of the ages counts",

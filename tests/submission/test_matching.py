@@ -225,6 +225,12 @@ def test_a_job_is_new_if_it_is_new_to_one_of_the_siblings() -> None:
     assert found(job(), OLD, intents=(own,)) == Nothing()
 
 
+def test_what_the_list_showed_to_this_task_counts_and_not_what_it_showed_to_siblings() -> None:
+    failed, own = job("x", status="failed"), Since(SENT_AT, snapshot(OLD))
+    assert isinstance(found(failed, intents=(own, Since(SENT_AT))), Undecided)
+    assert found(failed, intents=(Since(SENT_AT), own)) == Nothing()
+
+
 def test_a_sorted_list_is_read_as_far_as_it_can_hold_anything_new() -> None:
     wanted = Wanted(Fingerprint.of(REQUEST), "a cat", (Since(9_000.0),))
     long_ago, just_now = page(10_000, 8_000), page(10_000, 9_000)

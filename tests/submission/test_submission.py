@@ -304,7 +304,8 @@ def test_a_list_that_never_ends_is_read_up_to_a_bound(world: World) -> None:
     world.requests.clear()
     with pytest.raises(exceptions.SoraUndecidedError, match="could not be read to its end"):
         submit(world, attempt(world, store))
-    assert len(world.requests) <= 4 * 20
+    assert len(world.requests) == 4 * 20
+    assert world.limits == {"100"}
 
 
 @pytest.mark.parametrize("says_more", [True, False])
@@ -469,10 +470,11 @@ def test_a_gateway_that_accepts_and_refuses_is_paid_at_most_twice(world: World) 
     assert world.posts == 1
 
 
-def test_a_refusal_with_retry_after_is_sent_again(world: World) -> None:
+def test_a_refusal_with_retry_after_is_sent_again_after_that_time(world: World) -> None:
+    slept: list[float] = []
     world.faults = {"post": "not now"}
-    assert submit(world, attempt(world, Store(world))).id == "video_1"
-    assert world.posts == 2
+    assert submit(world, attempt(world, Store(world), sleep=slept.append)).id == "video_1"
+    assert (world.posts, slept[0]) == (2, 5.0)
 
 
 @pytest.mark.parametrize(("fault", "posts"), [("not for 30 s", 2), ("not for 31 s", 1)])

@@ -54,6 +54,7 @@ class World:
     jobs: list[Job] = field(default_factory=list)
     posts: int = 0
     requests: list[str] = field(default_factory=list)
+    limits: set[str] = field(default_factory=set)
     now: float = 1_000_000.0
     ahead: float = 500.0
     tells_time: bool = True
@@ -104,6 +105,7 @@ class World:
         return self._answer(job)
 
     def _list(self, asked: httpx.QueryParams) -> httpx.Response:
+        self.limits.add(asked["limit"])
         fault = self.fault("list")
         if fault == "dies":
             raise DiedError
