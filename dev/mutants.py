@@ -35,7 +35,7 @@ from dev.mutations import Mutation, mutations
 ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_sora"
 LEAST_PERCENT = 95.0
-_API = ("tests/api/test_decisions.py", "tests/api/test_client.py")
+_API = ("tests/api/test_decisions_numbers.py", "tests/api/test_decisions.py", "tests/api/test_client.py")
 
 # For each module its tests, the quickest first.
 TARGETS: dict[str, tuple[str, ...]] = {
