@@ -44,8 +44,12 @@ def acceptance_of(error: SoraError) -> Acceptance:
 
 
 def _by_status(error: SoraStatusError) -> Acceptance:
-    """By the status and not by the class: a gateway's words may make another error of a 5xx."""
-    if 400 <= error.status_code < 500 or error.status_code == 501 or is_busy(error):
+    """By the status and not by the class: a gateway's words may make another error of a 5xx.
+
+    LiteLLM answers 408 where its upstream was too slow (`litellm.exceptions.Timeout`): that may have accepted it.
+    """
+    is_refused = (400 <= error.status_code < 500 and error.status_code != 408) or error.status_code == 501
+    if is_refused or is_busy(error):
         return Acceptance.NO
     has_time = error.status_code == 503 and error.retry_after_seconds is not None
     return Acceptance.UNLIKELY if has_time else Acceptance.PERHAPS

@@ -33,17 +33,16 @@ from typing import Any
 from airflow_provider_sora.api.acceptance import Acceptance, acceptance_of
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.requests import JobRequest, RetrieveVideo
+from airflow_provider_sora.api.requests import JobRequest
 from airflow_provider_sora.exceptions import (
     SoraConnectionError,
     SoraError,
-    SoraNotFoundError,
     SoraStatusError,
     SoraUndecidedError,
 )
 from airflow_provider_sora.submission import claims, lookup, record
 from airflow_provider_sora.submission.attempt import Attempt
-from airflow_provider_sora.submission.reconnect import reconnect
+from airflow_provider_sora.submission.reconnect import reconnect, retrieve
 from airflow_provider_sora.submission.record import Fingerprint, Record, id_digest
 from airflow_provider_sora.submission.search import Search
 
@@ -122,13 +121,8 @@ class _Submission:
 
     def _is_completed(self, earlier: Record) -> bool:
         """Whether a job that was waited for has become a video: nobody had it if the triggerer was down too long."""
-        if earlier.video_id is None:
-            return False
-        try:
-            video = self._client.send(RetrieveVideo(video_id=earlier.video_id))
-        except SoraNotFoundError:
-            return False
-        return video.status is VideoStatus.COMPLETED
+        video = None if earlier.video_id is None else retrieve(self._client, earlier.video_id)
+        return video is not None and video.status is VideoStatus.COMPLETED
 
     def _is_of_another_source(self, earlier: Record) -> bool:
         """Whether it extended, edited or remixed what is not the source any more: a step before has a new video."""

@@ -21,7 +21,7 @@ def reconnect(client: SoraClient, attempt: Attempt, video_id: str) -> Video | No
 
     :raises SoraError: the server does not tell
     """
-    video = _retrieve(client, attempt, video_id)
+    video = _retrieve_patiently(client, attempt, video_id)
     if video is None:
         attempt.log("Video %s no longer exists on the server: submitting a new job", video_id)
         return None
@@ -33,18 +33,28 @@ def reconnect(client: SoraClient, attempt: Attempt, video_id: str) -> Video | No
     return None
 
 
-def _retrieve(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
+def retrieve(client: SoraClient, video_id: str) -> Video | None:
+    """A remembered job; None where the API itself says that it does not know it.
+
+    :raises SoraError: the server does not tell; a gateway's own 404 says nothing of the job
+    """
+    try:
+        return client.send(RetrieveVideo(video_id=video_id))
+    except SoraNotFoundError as error:
+        if failure_kind(error) is FailureKind.NOT_FOUND:
+            return None
+        raise SoraConnectionError(
+            f"{error}: the server answered a routing 404 and may be misconfigured; video {video_id} may still be there"
+        ) from error
+
+
+def _retrieve_patiently(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
     """The job; None once the server has said several times that it is gone, and its list agrees, or it has none."""
     for pause in _PAUSES:
-        try:
-            return client.send(RetrieveVideo(video_id=video_id))
-        except SoraNotFoundError as error:
-            if failure_kind(error) is not FailureKind.NOT_FOUND:
-                raise SoraConnectionError(
-                    f"{error}: the server answered a routing 404 and may be misconfigured; video {video_id} may "
-                    "still be there"
-                ) from error
-            attempt.sleep(pause)
+        video = retrieve(client, video_id)
+        if video is not None:
+            return video
+        attempt.sleep(pause)
     return _on_the_list(client, video_id)
 
 

@@ -95,7 +95,9 @@ def test_a_cleared_task_makes_a_new_video_unless_told_to_reuse(world: World) -> 
     assert world.posts == 2
 
 
-@pytest.mark.parametrize("fault", ["answer lost", "fails accepted", "gibberish", "redirected accepted"])
+@pytest.mark.parametrize(
+    "fault", ["answer lost", "fails accepted", "upstream timed out", "gibberish", "redirected accepted"]
+)
 def test_a_lost_answer_is_found_on_the_list_at_once(world: World, fault: str) -> None:
     world.faults = {"post": fault}
     assert submit(world, attempt(world, Store(world))).id == "video_1"
@@ -640,6 +642,19 @@ def test_a_clear_of_a_wait_without_an_id_makes_a_new_video(world: World) -> None
     dies(world, store)
     attempt(world, store).mark("waiting")
     assert submit(world, attempt(world, store, generation=1)).id == "video_2"
+
+
+def test_a_gateways_404_does_not_say_that_a_job_was_not_finished(world: World) -> None:
+    store = Store(world)
+    submit(world, attempt(world, store))
+    attempt(world, store).mark("waiting")
+    elsewhere = httpx.MockTransport(lambda _: httpx.Response(404, text="default backend - 404"))
+    with (
+        client(world, transport=elsewhere) as connection,
+        pytest.raises(exceptions.SoraConnectionError, match="may still be there"),
+    ):
+        submit_once(connection, REQUEST, attempt(world, store, generation=1))
+    assert world.posts == 1
 
 
 def test_a_clear_after_the_user_was_told_is_their_decision(world: World) -> None:

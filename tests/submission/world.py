@@ -163,6 +163,7 @@ _UNACCEPTED: dict[str, Answer] = {
 }
 _ACCEPTED: dict[str, Answer] = {
     "fails accepted": _status(502),
+    "upstream timed out": _status(408),
     "gibberish": lambda headers: httpx.Response(200, text="ok", headers=headers),
     "not now, accepted": _status(503, **{"Retry-After": "5"}),
     "redirected accepted": _status(307, Location="http://other/"),
