@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import masked, quoted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sora.api.pauses import retry_pause
+from airflow_provider_sora.api.protocol.pause_limits import retry_pause
 from airflow_provider_sora.compat import AIRFLOW_V_3_3_PLUS
 from airflow_provider_sora.exceptions import SoraStatusError
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import unquote_to_bytes
 
-from airflow_provider_sora.api import uploads
-from airflow_provider_sora.api.encoding import data_url
-from airflow_provider_sora.api.ids import check_id
-from airflow_provider_sora.api.opening import MAX_FETCH_BYTES
-from airflow_provider_sora.api.requests import Reference, Upload
-from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.api.content.opening import MAX_FETCH_BYTES
+from airflow_provider_sora.api.protocol import uploads
+from airflow_provider_sora.api.protocol.encoding import data_url
+from airflow_provider_sora.api.protocol.ids import check_id
+from airflow_provider_sora.api.protocol.requests import Reference, Upload
+from airflow_provider_sora.api.protocol.uploads import Fit
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from airflow_provider_sora.local_files import check_length, read_file
 from airflow_provider_sora.masking import bare_url, masked, quoted

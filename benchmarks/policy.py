@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.pacing import Durations, Sight, kind_of, pause
+from airflow_provider_sora.api.decisions.intervals import Durations, Sight, kind_of, pause
+from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from benchmarks.markdown import markdown, quantile
 
 _SEED = 1

@@ -33,9 +33,9 @@ def ours() -> Move:
 def ours_bare() -> Move:
     """What the operator does, without Airflow around it: its start is no part of moving a video."""
     boto3: Any = import_module("boto3")
-    config: Any = import_module("airflow_provider_sora.api.config")
+    config: Any = import_module("airflow_provider_sora.api.http.config")
     client: Any = import_module("airflow_provider_sora.api.client")
-    requests: Any = import_module("airflow_provider_sora.api.requests")
+    requests: Any = import_module("airflow_provider_sora.api.protocol.requests")
     pipeline: Any = import_module("airflow_provider_sora.transfers.pipeline")
     store: Any = import_module("airflow_provider_sora.transfers.s3_store")
     stream: Any = import_module("airflow_provider_sora.transfers.stream")

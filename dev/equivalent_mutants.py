@@ -13,7 +13,7 @@ _NO_NUMBER = "a file's parts come in order: their numbers are not looked at"
 _SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
 
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
-    "api/decisions.py": {
+    "api/decisions/polling.py": {
         ("if attempt >= policy.attempts or (asked or 0) > policy.max_seconds:", "0 becomes -1"): (
             "a server that asks for nothing asks for no more than any longest pause"
         ),

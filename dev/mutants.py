@@ -35,7 +35,9 @@ from dev.mutations import Mutation, mutations
 ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_sora"
 LEAST_PERCENT = 95.0
-_API = ("tests/api/test_decisions_numbers.py", "tests/api/test_decisions.py", "tests/api/test_client.py")
+_DECISIONS = "tests/api/decisions/test_"
+_POLLER = "tests/api/poller/test_"
+_CONTENT = "tests/api/content/test_"
 
 # For each module its tests, the quickest first.
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -47,9 +49,18 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/submission/test_submission.py",
         "tests/submission/test_model.py",
     ),
-    "api/decisions.py": (*_API, "tests/api/test_poller.py"),
-    "api/poller.py": ("tests/api/test_poller.py", "tests/api/test_poller_limits.py", "tests/api/test_poller_list.py"),
-    "api/content.py": ("tests/api/test_content.py", "tests/api/test_resume.py", "tests/api/test_throughput.py"),
+    "api/decisions/*.py": (
+        f"{_DECISIONS}numbers.py",
+        f"{_DECISIONS}acceptance.py",
+        f"{_DECISIONS}intervals.py",
+        f"{_DECISIONS}polling.py",
+        "tests/api/test_client.py",
+        f"{_POLLER}poller.py",
+    ),
+    "api/poller/*.py": tuple(
+        f"{_POLLER}{name}.py" for name in ("list_strategy", "gone_check", "poller", "limits", "list")
+    ),
+    "api/content/*.py": tuple(f"{_CONTENT}{name}.py" for name in ("containers", "reading", "resume", "throughput")),
     "transfers/mover.py": ("tests/transfers/test_mover.py",),
     "transfers/s3_store.py": ("tests/transfers/test_s3_store.py",),
     "transfers/gcs_store.py": ("tests/transfers/test_gcs_store.py",),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.manifest import VideoManifest
 

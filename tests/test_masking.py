@@ -10,7 +10,7 @@ import pytest
 
 import airflow_provider_sora
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.exceptions import SoraConfigError, SoraVideoFailedError
 from airflow_provider_sora.masking import bare_url, mask_chain, masked, masked_logs, masked_start, quoted, remember
 

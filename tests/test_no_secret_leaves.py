@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import RetryPolicy, Wait
-from airflow_provider_sora.api.requests import (
+from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.protocol.requests import (
     CreateCharacter,
     CreateVideo,
     DeleteVideo,

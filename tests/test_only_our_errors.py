@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sora.api import requests
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import RetryPolicy
+from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.protocol import requests
 from airflow_provider_sora.compat import Connection, ObjectStoragePath
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraError

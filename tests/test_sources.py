@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora import sources
-from airflow_provider_sora.api.requests import Upload
+from airflow_provider_sora.api.protocol.requests import Upload
 from airflow_provider_sora.compat import ObjectStoragePath
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from tests.pictures import png

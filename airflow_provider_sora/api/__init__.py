@@ -1,1 +1,4 @@
-"""The Videos API: requests, answers and the two clients. Nothing in here imports Airflow."""
+"""The Videos API. Nothing in here imports Airflow.
+
+Layers, each of which imports only those below it: `poller`, `client`, `content`, `http`, `decisions`, `protocol`.
+"""

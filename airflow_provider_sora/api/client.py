@@ -12,17 +12,30 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api import content, flows, opening, wait_flow, whole
-from airflow_provider_sora.api.body import AsyncBody, Body
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.content import Content, OnOpen
-from airflow_provider_sora.api.decisions import RetryPolicy, Wait
-from airflow_provider_sora.api.flows import Jitter, OnChange
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import DownloadContent, ListVideos, Request
-from airflow_provider_sora.api.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Reply, Send, Sleep, Step, advance
-from airflow_provider_sora.api.time_limit import keep_time_limit, time_limit
-from airflow_provider_sora.api.wire import Wire, ssl_context
+from airflow_provider_sora.api.content import opening, reading
+from airflow_provider_sora.api.content.reading import Content, OnOpen
+from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.http import bounded_body, flows, wait_flow
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.http.flows import Jitter, OnChange
+from airflow_provider_sora.api.http.http_codec import Wire, ssl_context
+from airflow_provider_sora.api.http.response_body import AsyncBody, Body
+from airflow_provider_sora.api.http.steps import (
+    Emit,
+    Flow,
+    Open,
+    OpenUrl,
+    Outcome,
+    Read,
+    Reply,
+    Send,
+    Sleep,
+    Step,
+    advance,
+)
+from airflow_provider_sora.api.http.time_limit import keep_time_limit, time_limit
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import DownloadContent, ListVideos, Request
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from airflow_provider_sora.masking import masked_logs
 
@@ -110,7 +123,7 @@ class SoraClient:
         :param on_open: told the size in bytes, where the server says it, before the first bytes come
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
-        return self._drive(content.read(request, self._policy, self._jitter, on_open, self.config.low_speed))
+        return self._drive(reading.read(request, self._policy, self._jitter, on_open, self.config.low_speed))
 
     def fetch(self, url: str) -> bytes:
         """What a URL holds, on whatever host, without the key.
@@ -183,7 +196,7 @@ class SoraClient:
         ends_at = self._wire.monotonic() + self._wire.limit(step)
         response = self._http.send(self._wire.request(step), stream=True)
         try:
-            return self._wire.reply(response, whole.read(response, ends_at, self._wire.monotonic))
+            return self._wire.reply(response, bounded_body.read(response, ends_at, self._wire.monotonic))
         finally:
             response.close()
 
@@ -250,7 +263,7 @@ class AsyncSoraClient:
 
         :raises SoraContentError: what came is not whole, or not what was asked for
         """
-        return self._drive(content.read(request, self._policy, self._jitter, _ignore, self.config.low_speed), [])
+        return self._drive(reading.read(request, self._policy, self._jitter, _ignore, self.config.low_speed), [])
 
     @property
     def clock_offset_seconds(self) -> float:
@@ -291,7 +304,7 @@ class AsyncSoraClient:
 
     async def _perform(self, step: Step, body: AsyncBody) -> Outcome:
         try:
-            async with whole.within(self._wire.longest(step)):
+            async with bounded_body.within(self._wire.longest(step)):
                 return await self._take(step, body)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
@@ -320,7 +333,7 @@ class AsyncSoraClient:
     async def _send(self, step: Send) -> Reply:
         response = await self._http.send(self._wire.request(step), stream=True)
         try:
-            return self._wire.reply(response, await whole.read_async(response))
+            return self._wire.reply(response, await bounded_body.read_async(response))
         finally:
             await response.aclose()
 

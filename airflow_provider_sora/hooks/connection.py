@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from airflow_provider_sora.api.config import SoraConfig
+from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.compat import Connection, conf
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,

@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from airflow_provider_sora import sources
-from airflow_provider_sora.api import limits
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.content import Content
-from airflow_provider_sora.api.decisions import RetryPolicy, Wait
-from airflow_provider_sora.api.flows import OnChange
-from airflow_provider_sora.api.ids import check_id
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import (
+from airflow_provider_sora.api.content.reading import Content
+from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.http.flows import OnChange
+from airflow_provider_sora.api.protocol import validation
+from airflow_provider_sora.api.protocol.ids import check_id
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import (
     CreateCharacter,
     CreateVideo,
     DeleteVideo,
@@ -32,7 +32,7 @@ from airflow_provider_sora.api.requests import (
     Upload,
     Variant,
 )
-from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.api.protocol.uploads import Fit
 from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
 from airflow_provider_sora.exceptions import (
     SoraAnswerError,
@@ -42,9 +42,9 @@ from airflow_provider_sora.exceptions import (
     SoraStatusError,
 )
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_sora.hooks.calls import api_call
-from airflow_provider_sora.hooks.cancelling import cancelled, in_a_hurry, not_cancelled, reason_to_stay
+from airflow_provider_sora.hooks.cancellation import cancelled, in_a_hurry, not_cancelled, reason_to_stay
 from airflow_provider_sora.hooks.connection import explain, read_config
+from airflow_provider_sora.hooks.dual_call import api_call
 from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.sources import ReferenceAs
 
@@ -94,7 +94,7 @@ class SoraHook(BaseHook):
         :param characters: ids, or what `create_character` gave
         :param fit: make the picture the size of the video
         """
-        limits.check_create(model=model, prompt=prompt, seconds=seconds, size=size, characters=characters)
+        validation.check_create(model=model, prompt=prompt, seconds=seconds, size=size, characters=characters)
         reference = None
         if input_reference is not None:
             reference = sources.picture(
@@ -129,21 +129,21 @@ class SoraHook(BaseHook):
         **fields: Any,
     ) -> ExtendVideo:
         """Add a segment of `seconds` to a finished video: an id, a manifest, or a file that `sources.video` takes."""
-        limits.check_prompt(prompt)
+        validation.check_prompt(prompt)
         source = self._video(video, storage_conn_id)
         return build(ExtendVideo, video=source, prompt=prompt, seconds=seconds, **fields)
 
     @api_call
     def edit_video(self, /, video: Any, prompt: str, *, storage_conn_id: str | None = None, **fields: Any) -> EditVideo:
         """Change what is seen in a finished video: an id, a manifest, or a file that `sources.video` takes."""
-        limits.check_prompt(prompt)
+        validation.check_prompt(prompt)
         source = self._video(video, storage_conn_id)
         return build(EditVideo, video=source, prompt=prompt, **fields)
 
     @api_call
     def remix_video(self, /, video: Any, prompt: str, **fields: Any) -> RemixVideo:
         """Make a finished video anew with another prompt; `video` is an id or a manifest."""
-        limits.check_prompt(prompt)
+        validation.check_prompt(prompt)
         video_id = sources.video_id_of(video)
         if video_id is None:
             raise SoraConfigError(f"video is {quoted(video)}; a remix starts from an id or a manifest, not from a file")
@@ -154,7 +154,7 @@ class SoraHook(BaseHook):
         self, /, name: str, video: Any, *, storage_conn_id: str | None = None, **fields: Any
     ) -> CreateCharacter:
         """Make a character from a video file of 2 to 4 seconds, in any form that `sources.video` takes but an id."""
-        limits.check_name(name)
+        validation.check_name(name)
         source = self._video(video, storage_conn_id)
         if not isinstance(source, Upload):
             raise SoraConfigError(f"video is {quoted(video)}; a character is made from a file, not from a video's id")

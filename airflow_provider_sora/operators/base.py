@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, cast, get_args
 
-from airflow_provider_sora.api import limits
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.requests import JobRequest, Request
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.protocol import validation
+from airflow_provider_sora.api.protocol.models import Video, VideoStatus
+from airflow_provider_sora.api.protocol.requests import JobRequest, Request
 from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraWaitError
@@ -107,7 +107,7 @@ class SoraJobOperator(BaseOperator):
         self.poll_interval = positive_seconds("poll_interval", poll_interval)
         self.timeout = positive_seconds("timeout", timeout)
         self.parameters = parameters
-        limits.check_parameters(parameters)
+        validation.check_parameters(parameters)
         self.on_ambiguous = on_ambiguous
         self.reuse_on_clear = reuse_on_clear
         self.cancel_on_kill = cancel_on_kill
@@ -270,7 +270,7 @@ def further_fields(parameters: Any, *named: str) -> dict[str, Any]:
     fields = parameters or {}
     if not isinstance(fields, dict):
         raise SoraConfigError(f"parameters is {quoted(parameters)}; it has to be a dict of fields by their names")
-    limits.check_parameters(fields)
+    validation.check_parameters(fields)
     clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id"})
     if clash:
         raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")

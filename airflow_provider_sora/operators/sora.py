@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_sora.api import limits
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import Request
-from airflow_provider_sora.api.uploads import Fit
+from airflow_provider_sora.api.protocol import validation
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import Request
+from airflow_provider_sora.api.protocol.uploads import Fit
 from airflow_provider_sora.compat import BaseOperator, Context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNotFoundError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
@@ -67,7 +67,7 @@ class SoraCreateVideoOperator(SoraJobOperator):
         self.fit = fit
         self.reference_as = reference_as
         self.storage_conn_id = storage_conn_id
-        limits.check_create(
+        validation.check_create(
             model=constant(model),
             prompt=constant(prompt),
             seconds=constant(seconds),
@@ -106,7 +106,7 @@ class _FromVideoOperator(SoraJobOperator):
         self.prompt = prompt
         self.storage_conn_id = storage_conn_id
         for text in prompt if isinstance(prompt, list | tuple) else [prompt]:
-            limits.check_prompt(constant(text))
+            validation.check_prompt(constant(text))
 
 
 class SoraExtendVideoOperator(_FromVideoOperator):
@@ -121,7 +121,7 @@ class SoraExtendVideoOperator(_FromVideoOperator):
     def __init__(self, *, prompt: str | Sequence[str], seconds: str | float | None = None, **kwargs: Any) -> None:
         super().__init__(prompt=prompt, **kwargs)
         self.seconds = seconds
-        limits.check_seconds(constant(seconds), None, ())
+        validation.check_seconds(constant(seconds), None, ())
         if isinstance(prompt, list | tuple) and not prompt:
             raise SoraConfigError("prompt is empty; it has to be a text or a list of texts")
 
@@ -146,7 +146,7 @@ class SoraExtendVideoOperator(_FromVideoOperator):
 
     def _check_limits(self) -> None:
         known = self.video if isinstance(self.video, Mapping) else {}
-        limits.check_extension(
+        validation.check_extension(
             model=known.get("model"),
             source_seconds=known.get("seconds"),
             seconds=self.seconds,
@@ -177,7 +177,7 @@ class SoraRemixVideoOperator(SoraJobOperator):
         self.video = video
         self.prompt = prompt
         check_ids(constant(video))
-        limits.check_prompt(constant(prompt))
+        validation.check_prompt(constant(prompt))
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The remix call."""
@@ -216,8 +216,8 @@ class SoraCreateCharacterOperator(BaseOperator):
         self.sora_conn_id = sora_conn_id
         self.storage_conn_id = storage_conn_id
         self.parameters = parameters
-        limits.check_name(constant(name))
-        limits.check_parameters(parameters)
+        validation.check_name(constant(name))
+        validation.check_parameters(parameters)
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Make the character."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_sora.api.errors import failed_video_error
-from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.protocol.error_mapping import failed_video_error
+from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from airflow_provider_sora.compat import (
     AirflowSkipException,
     BaseSensorOperator,

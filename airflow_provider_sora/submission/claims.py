@@ -15,7 +15,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.submission.prompts import PromptDigest
 from airflow_provider_sora.submission.record import Record, Snapshot, id_digest
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.flows import Pages
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import ListVideos
+from airflow_provider_sora.api.http.flows import Pages
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.submission.matching import Reading, Wanted, reaches
 from airflow_provider_sora.submission.record import Snapshot

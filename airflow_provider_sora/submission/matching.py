@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from airflow_provider_sora.api.models import Video, VideoStatus
+from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from airflow_provider_sora.submission.prompts import Likeness, PromptDigest, likeness
 from airflow_provider_sora.submission.record import Fingerprint, Snapshot, id_digest, is_newest_first
 

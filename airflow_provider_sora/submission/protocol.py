@@ -30,10 +30,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from airflow_provider_sora.api.acceptance import Acceptance, acceptance_of
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.requests import JobRequest
+from airflow_provider_sora.api.decisions.acceptance import Acceptance, acceptance_of
+from airflow_provider_sora.api.protocol.models import Video, VideoStatus
+from airflow_provider_sora.api.protocol.requests import JobRequest
 from airflow_provider_sora.exceptions import (
     SoraConnectionError,
     SoraError,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.decisions import Presence
-from airflow_provider_sora.api.job_search import JobSearch
-from airflow_provider_sora.api.models import Video, VideoStatus
-from airflow_provider_sora.api.poll_failures import FailureKind, failure_kind
-from airflow_provider_sora.api.requests import RetrieveVideo
+from airflow_provider_sora.api.decisions.poll_failures import FailureKind, failure_kind
+from airflow_provider_sora.api.decisions.polling import Presence
+from airflow_provider_sora.api.http.job_search import JobSearch
+from airflow_provider_sora.api.protocol.models import Video, VideoStatus
+from airflow_provider_sora.api.protocol.requests import RetrieveVideo
 from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraNotFoundError
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.matching import is_of_use

@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_provider_sora.api.ids import canonical_id
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import CreateVideo, JobRequest
+from airflow_provider_sora.api.protocol.ids import canonical_id
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import CreateVideo, JobRequest
 from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission.prompts import PromptDigest
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import JobRequest
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import JobRequest
 from airflow_provider_sora.exceptions import SoraAnswerError, SoraError, SoraUndecidedError
 from airflow_provider_sora.submission import claims, lookup
 from airflow_provider_sora.submission.attempt import Attempt

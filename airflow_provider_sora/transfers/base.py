@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
-from airflow_provider_sora.api.requests import Variant
+from airflow_provider_sora.api.protocol.requests import Variant
 from airflow_provider_sora.compat import BaseOperator, Context
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook

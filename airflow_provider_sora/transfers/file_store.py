@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Found, Store, Target, Upload

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Found, Store, Target, Upload, digest_label, labels_of

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from string import Formatter
 
-from airflow_provider_sora.api.media_types import EXTENSIONS
+from airflow_provider_sora.api.protocol.media_types import EXTENSIONS
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import quoted
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.content import Content
-from airflow_provider_sora.api.media_types import TYPES_OF_VARIANT
-from airflow_provider_sora.api.requests import DeleteVideo, DownloadContent, Variant
+from airflow_provider_sora.api.content.reading import Content
+from airflow_provider_sora.api.protocol.media_types import TYPES_OF_VARIANT
+from airflow_provider_sora.api.protocol.requests import DeleteVideo, DownloadContent, Variant
 from airflow_provider_sora.exceptions import (
     SoraBadRequestError,
     SoraContentError,

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import NamedTuple, Self
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import Store, Target, Upload
 from airflow_provider_sora.transfers.stream import ContentStream

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, digest_label, labels_of

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from airflow_provider_sora.api.content import Content
-from airflow_provider_sora.api.requests import Variant
+from airflow_provider_sora.api.content.reading import Content
+from airflow_provider_sora.api.protocol.requests import Variant
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTargetExistsError
 from airflow_provider_sora.transfers.part import Part
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Self
 
-from airflow_provider_sora.api.content import Content, OnOpen
-from airflow_provider_sora.api.media_types import HEAD_BYTES, sniff
+from airflow_provider_sora.api.content.reading import Content, OnOpen
+from airflow_provider_sora.api.protocol.media_types import HEAD_BYTES, sniff
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.progress import Progress

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.arrivals import Arrivals
+from airflow_provider_sora.api.poller.completion_feed import Arrivals
 from airflow_provider_sora.compat import BaseEventTrigger
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook

@@ -9,15 +9,15 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.ids import canonical_id
-from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.protocol.ids import canonical_id
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraError, SoraWaitError
-from airflow_provider_sora.hooks.polling import poller_for
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_job, task_state
+from airflow_provider_sora.triggers.shared_pollers import poller_for
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
 from airflow_provider_sora.triggers.versions import MISSING, UNKNOWN_ID, misfit, step_of
 

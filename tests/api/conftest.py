@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import RetryPolicy, Wait
-from airflow_provider_sora.api.flows import OnChange
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import ListVideos, Request
+from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.http.flows import OnChange
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import ListVideos, Request
 
 AnswerT = TypeVar("AnswerT")
 Answer = httpx.Response | Exception

@@ -11,10 +11,10 @@ from typing import Any, Self
 import httpx
 
 from airflow_provider_sora.api.client import AsyncSoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.poller import Poller
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.poller.poller import Poller
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.exceptions import SoraError
 from tests.api.conftest import answer, job
 

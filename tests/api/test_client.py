@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import (
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import (
     CreateVideo,
     DeleteVideo,
     DownloadContent,

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 
 from airflow_provider_sora.api.client import AsyncSoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import LAST_POLL_SECONDS, MAX_FAILURES, Wait
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.poller import LAST_LOOK_SECONDS, Poller
+from airflow_provider_sora.api.decisions.polling import LAST_POLL_SECONDS, MAX_FAILURES, Wait
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.poller.poller import LAST_LOOK_SECONDS, Poller
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.exceptions import (
     SoraVideoFailedError,
     SoraVideoGoneError,

@@ -203,7 +203,7 @@ def test_a_picture_that_is_sent_round_in_circles_or_breaks_off_is_named(
 def test_a_picture_beyond_the_limit_is_not_read_to_its_end(
     monkeypatch: pytest.MonkeyPatch, emulator: Emulator, elsewhere: Elsewhere
 ) -> None:
-    monkeypatch.setattr("airflow_provider_sora.api.opening.MAX_FETCH_BYTES", 10)
+    monkeypatch.setattr("airflow_provider_sora.api.content.opening.MAX_FETCH_BYTES", 10)
     elsewhere.answers["/big.png"] = (200, png((64, 64)), {})
     with (
         connect(monkeypatch, emulator, allow_private_urls=True) as hook,

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.ids import canonical_id
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.protocol.ids import canonical_id
 from airflow_provider_sora.emulator import Clock, Emulator, Fault
 from airflow_provider_sora.emulator.dialects import ALL_ROUTES, DIALECTS
 from airflow_provider_sora.hooks.sora import SoraHook
@@ -262,8 +262,8 @@ def test_a_request_that_the_server_refuses_by_itself_does_not_use_up_a_fault(eff
 def test_a_busy_server_is_asked_again_by_airflow_and_nothing_is_paid() -> None:
     with Emulator(dialect="aquiles", clock=Clock(running=False)) as emulator:
         from airflow_provider_sora.api.client import SoraClient
-        from airflow_provider_sora.api.config import SoraConfig
-        from airflow_provider_sora.api.requests import CreateVideo
+        from airflow_provider_sora.api.http.config import SoraConfig
+        from airflow_provider_sora.api.protocol.requests import CreateVideo
 
         with SoraClient(SoraConfig(emulator.base_url, emulator.api_key)) as client:
             client.send(CreateVideo(prompt="a"))

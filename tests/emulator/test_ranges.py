@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import RetryPolicy
-from airflow_provider_sora.api.requests import DownloadContent
+from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.protocol.requests import DownloadContent
 from airflow_provider_sora.emulator import Clock, Emulator, Fault, media
 
 

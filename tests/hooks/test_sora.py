@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora import compat
-from airflow_provider_sora.api.decisions import Wait
-from airflow_provider_sora.api.requests import RetrieveVideo
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.protocol.requests import RetrieveVideo
 from airflow_provider_sora.compat import Connection
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError, SoraRateLimitError

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api.decisions import Wait
+from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.emulator import Clock, Emulator
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator

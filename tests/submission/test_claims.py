@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.submission.claims import Claim, NoClaims, publish, take
 from airflow_provider_sora.submission.record import Fingerprint, Record
 from tests.submission.world import REQUEST

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api import acceptance
-from airflow_provider_sora.api.flows import Pages
-from airflow_provider_sora.api.models import Video
+from airflow_provider_sora.api.decisions import acceptance
+from airflow_provider_sora.api.http.flows import Pages
+from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.submission import claims, lookup, matching, prompts, protocol, record, search
 from airflow_provider_sora.submission.attempt import Attempt
 from tests.submission.interleaving import Process, Schedule

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api.decisions import RetryPolicy
-from airflow_provider_sora.api.requests import CreateVideo, ExtendVideo, JobRequest, RemixVideo
+from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.protocol.requests import CreateVideo, ExtendVideo, JobRequest, RemixVideo
 from airflow_provider_sora.submission import submit_once
 from airflow_provider_sora.submission.claims import Claim
 from airflow_provider_sora.submission.record import Fingerprint

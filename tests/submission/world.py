@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.config import SoraConfig
-from airflow_provider_sora.api.decisions import RetryPolicy
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import CreateVideo, JobRequest
+from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import CreateVideo, JobRequest
 from airflow_provider_sora.submission import Attempt, submit_once
 from airflow_provider_sora.submission.claims import Claim, Taken
 from airflow_provider_sora.submission.prompts import PromptDigest

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTargetExistsError
 from airflow_provider_sora.transfers.file_store import FileStore, FileUpload
 from airflow_provider_sora.transfers.part import Part

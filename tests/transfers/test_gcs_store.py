@@ -13,7 +13,7 @@ import pytest
 from google.api_core.exceptions import Forbidden
 from google.cloud.exceptions import PreconditionFailed
 
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraContentError, SoraTargetExistsError
 from airflow_provider_sora.transfers.gcs_store import GCSStore, _upload_errors
 from airflow_provider_sora.transfers.part import Part

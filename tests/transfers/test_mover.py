@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sora.api.content import Content
-from airflow_provider_sora.api.requests import DeleteVideo, DownloadContent, Request, Variant
+from airflow_provider_sora.api.content.reading import Content
+from airflow_provider_sora.api.protocol.requests import DeleteVideo, DownloadContent, Request, Variant
 from airflow_provider_sora.exceptions import (
     SoraConfigError,
     SoraContentError,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.pipeline import Parts, move

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_provider_sora.api.content import Content
+from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError, SoraTargetExistsError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.s3_store import S3Store

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airflow_provider_sora.api.models import Video
-from airflow_provider_sora.api.requests import DeleteVideo, RetrieveVideo
+from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.protocol.requests import DeleteVideo, RetrieveVideo
 from airflow_provider_sora.exceptions import SoraNotFoundError, SoraServerError
 from airflow_provider_sora.triggers.safe_to_cancel import DELETED
 from airflow_provider_sora.triggers.sora import KILL_SECONDS, SoraVideoTrigger

@@ -1,0 +1,140 @@
+"""Opening a body to read: at the server, where it redirects to, or at the video's own address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import httpx
+
+from airflow_provider_sora.api.content.throughput import ThroughputMeter
+from airflow_provider_sora.api.http.flows import exchange
+from airflow_provider_sora.api.http.public_urls import join
+from airflow_provider_sora.api.http.steps import Flow, Open, OpenUrl, Read, Reply, Sleep
+from airflow_provider_sora.api.protocol.error_mapping import connection_error, status_error
+from airflow_provider_sora.api.protocol.models import find_failed_video, shorten
+from airflow_provider_sora.api.protocol.requests import DownloadContent, RetrieveVideo
+from airflow_provider_sora.exceptions import (
+    SoraConfigError,
+    SoraConnectionError,
+    SoraContentError,
+    SoraContentExpiredError,
+    SoraContentNotReadyError,
+    SoraError,
+    SoraStatusError,
+)
+from airflow_provider_sora.masking import bare_url
+
+_MAX_REDIRECTS = 5
+MAX_FETCH_BYTES = 20_971_520  # what the API allows an image_url to hold
+MAX_FETCH_SECONDS = 300.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WHOLE = frozenset({200})
+_PART = frozenset({200, 206, 416})
+
+
+def locate(request: DownloadContent, part: Mapping[str, str], meter: ThroughputMeter) -> Flow[tuple[Reply, bytes]]:
+    """Open a video's content; the answer's head and first bytes.
+
+    :param part: the headers that ask for a part of it; none ask for the whole
+    :raises SoraError: there is no content, and why
+    """
+    good = _PART if part else _WHOLE
+    reply, chunk = yield from _open(request, Open(request, part), meter)
+    if reply.status_code in good:
+        return reply, chunk
+    if reply.status_code == 400 and request.variant == "video":
+        url = yield from _own_url(request)
+        if url is not None:
+            reply, chunk = yield from _open(request, OpenUrl(url, trusted=True, headers=part), meter)
+            if reply.status_code in good:
+                return reply, chunk
+    raise _refusal(request, reply, chunk)
+
+
+def next_chunk(request: DownloadContent, meter: ThroughputMeter) -> Flow[bytes]:
+    """The next bytes of the open body; none at its end.
+
+    :raises SoraConnectionError: the connection broke, or is too slow
+    :raises SoraContentError: it has been too slow again and again
+    """
+    try:
+        reply = yield Read()
+    except httpx.RequestError as error:
+        raise connection_error(str(request), error, paid=False) from error
+    meter.add(reply.monotonic, len(reply.body))
+    return reply.body
+
+
+def _own_url(request: DownloadContent) -> Flow[str | None]:
+    """SGLang with storage in a cloud answers 400 to `content`: the video says where it is."""
+    try:
+        video, _ = yield from exchange(RetrieveVideo(video_id=request.video_id))
+    except SoraError:
+        return None
+    extra = video.model_extra or {}
+    several = extra.get("urls")
+    urls = [extra.get("url"), *(several if isinstance(several, list) else ())]
+    return next((url for url in urls if isinstance(url, str) and url.startswith("http")), None)
+
+
+def _open(request: DownloadContent, step: Open | OpenUrl, meter: ThroughputMeter) -> Flow[tuple[Reply, bytes]]:
+    for _ in range(_MAX_REDIRECTS):
+        try:
+            reply = yield step
+        except httpx.RequestError as error:
+            raise connection_error(str(request), error, paid=False) from error
+        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
+            meter.begin(reply.monotonic)
+            chunk = yield from next_chunk(request, meter)
+            if reply.status_code == 200 and _is_json(reply.headers, chunk):
+                raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
+            return reply, chunk
+        step = OpenUrl(join(reply.url, reply.headers["location"]), trusted=True, headers=step.headers)
+    raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
+
+
+def _is_json(headers: Mapping[str, str], chunk: bytes) -> bool:
+    return "json" in headers.get("content-type", "") and chunk.lstrip()[:1] in (b"{", b"[")
+
+
+def _refusal(request: DownloadContent, reply: Reply, body: bytes) -> SoraContentError | SoraStatusError:
+    error = status_error(request, replace(reply, body=body))
+    words = f"{error.code or ''} {error.detail}".lower()
+    if "expired" in words or reply.status_code == 410:
+        return SoraContentExpiredError(f"{error}. The content of video {request.video_id} is no longer kept")
+    if "progress" in words or "not ready" in words or "not completed" in words:
+        return SoraContentNotReadyError(str(error))
+    failed = find_failed_video(body)
+    return SoraContentError(f"{error} (the job {failed.status})") if failed else error
+
+
+def fetch(url: str) -> Flow[bytes]:
+    """The whole of what a URL holds, following redirects; for pictures that a user names.
+
+    :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
+    """
+    named = url
+    begun = (yield Sleep(0)).monotonic
+    for _ in range(_MAX_REDIRECTS):
+        try:
+            reply = yield OpenUrl(url)
+            content = bytearray()
+            while chunk := (read := (yield Read())).body:
+                content += chunk
+                if read.monotonic - begun > MAX_FETCH_SECONDS:
+                    raise SoraConnectionError(f"{bare_url(named)} did not come within {MAX_FETCH_SECONDS:g} s")
+                if len(content) > MAX_FETCH_BYTES:
+                    raise SoraConfigError(
+                        f"{bare_url(named)} is larger than the API's limit of {MAX_FETCH_BYTES} bytes"
+                    )
+        except httpx.RequestError as error:
+            raise connection_error(f"GET {bare_url(named)}", error, paid=False) from error
+        if reply.status_code == 200:
+            return bytes(content)
+        if reply.status_code == 429 or reply.status_code >= 500:
+            raise SoraConnectionError(f"{bare_url(named)} answered HTTP {reply.status_code}")
+        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
+            break
+        url = join(url, reply.headers["location"])
+    raise SoraConfigError(f"{bare_url(named)} answered HTTP {reply.status_code} instead of a picture")

@@ -1,0 +1,122 @@
+"""From steps to HTTP requests, and from responses to replies."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from airflow_provider_sora import masking
+from airflow_provider_sora.api.http import negotiation, public_urls
+from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.http.steps import Open, OpenUrl, Read, Reply, Send, Step
+from airflow_provider_sora.api.protocol.encoding import Encoding, encode, sent_encoding
+from airflow_provider_sora.api.protocol.error_mapping import date_seconds
+from airflow_provider_sora.exceptions import SoraConfigError
+
+# What is packed may unpack to any size, and a file packed on the way would have another length than the file.
+_UNPACKED = {"Accept-Encoding": "identity"}
+_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", **_UNPACKED}
+
+
+def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
+    """What httpx is to check certificates with. Reading the CA bundle takes about 0.1 s: not on an event loop."""
+    if config.verify is False:
+        return False
+    try:
+        return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
+    except OSError as error:
+        raise SoraConfigError(f"verify is {config.verify!r}, which is no CA bundle: {error}") from None
+
+
+class Wire:
+    """From steps to HTTP and back, as far as nobody has to wait for it."""
+
+    def __init__(self, config: SoraConfig, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self.config = config
+        self.clock = clock
+        self.monotonic = monotonic
+        self.clock_offset_seconds = 0.0
+        self.knows_server_clock = False
+        masking.install()
+
+    def request(self, step: Send | Open) -> httpx.Request:
+        request = step.request
+        try:
+            return httpx.Request(
+                request.method,
+                f"{self.config.base_url}{request.path()}",
+                params=httpx.QueryParams({**self.config.query, **request.query()}),
+                headers=self.config.all_headers()
+                | _UNPACKED
+                | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
+                extensions=self._extensions(self.limit(step) if isinstance(step, Send) else None),
+                **encode(request, self._encoding(step)),
+            )
+        except httpx.InvalidURL as error:  # longer than httpx takes
+            raise SoraConfigError(
+                f"{request.method} {masking.quoted(request.path())} cannot be sent: {error}"
+            ) from None
+
+    def _encoding(self, step: Send | Open) -> Encoding:
+        asked = step.encoding if isinstance(step, Send) else None
+        if asked is not None or self.config.encoding != "auto":
+            return asked or self.config.encoding
+        return negotiation.learned(step.request, self.config.base_url)
+
+    def foreign_request(self, step: OpenUrl) -> httpx.Request:
+        """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
+        if step.trusted and public_urls.is_same_server(step.url, self.config.base_url):
+            headers = self.config.all_headers() | _CONTENT_HEADERS | dict(step.headers)
+            return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
+        target = public_urls.locate(step.url, allow_private=self.config.allow_private_urls)
+        headers = {"User-Agent": self.config.all_headers()["User-Agent"], "Host": _host_header(step.url)}
+        extensions = self._extensions() | target.extensions
+        return httpx.Request(
+            "GET", target.url, headers=headers | _CONTENT_HEADERS | dict(step.headers), extensions=extensions
+        )
+
+    def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Reply:
+        server_time = date_seconds(response.headers.get("date", ""))
+        if server_time is not None and not url:  # another host's clock is no matter
+            self.clock_offset_seconds = server_time - self.clock()
+            self.knows_server_clock = True
+        url = url or str(response.request.url)
+        sent_as = sent_encoding(response.request) if self.config.encoding == "auto" else None
+        return Reply(self.clock(), response.status_code, response.headers, body, url, self.monotonic(), sent_as)
+
+    def now(self) -> Reply:
+        """Just the time."""
+        return Reply(self.clock(), monotonic=self.monotonic())
+
+    def limit(self, step: Send) -> float:
+        """How many seconds the exchange may take altogether."""
+        allowed = self.config.total_timeout_seconds
+        return allowed if step.limit_seconds is None else min(allowed, step.limit_seconds)
+
+    def longest(self, step: Step) -> float | None:
+        """How many seconds a step may take, however seldom the server falls silent; None: as many as it needs."""
+        match step:
+            case Send():
+                return self.limit(step)
+            case Open() | OpenUrl():
+                return self.config.total_timeout_seconds
+            case Read():
+                return max(self.config.timeout_seconds, self.config.low_speed_seconds)
+        return None
+
+    def chunk(self, body: bytes) -> Reply:
+        """The next bytes of an open body."""
+        return Reply(self.clock(), body=body, monotonic=self.monotonic())
+
+    def _extensions(self, limit: float | None = None) -> dict[str, Any]:
+        timeouts = self.config.timeout.as_dict()
+        if limit is not None:  # no single silence has to last longer than the whole
+            timeouts = {name: min(limit, seconds or limit) for name, seconds in timeouts.items()}
+        return {"timeout": timeouts}
+
+
+def _host_header(url: str) -> str:
+    return httpx.URL(url).netloc.decode()

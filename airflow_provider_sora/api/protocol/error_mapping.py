@@ -1,0 +1,211 @@
+"""From what went wrong on the wire to an error of ours: the server's words in any shape, one class per meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from airflow_provider_sora.api.http.steps import Reply
+from airflow_provider_sora.api.protocol import gateway, pause_limits
+from airflow_provider_sora.api.protocol.models import Video, VideoError, VideoStatus, parse_json, shorten
+from airflow_provider_sora.api.protocol.requests import Request
+from airflow_provider_sora.exceptions import (
+    SoraAmbiguousError,
+    SoraAuthError,
+    SoraBadRequestError,
+    SoraConflictError,
+    SoraConnectionError,
+    SoraNotFoundError,
+    SoraRateLimitError,
+    SoraServerError,
+    SoraStatusError,
+    SoraUnsupportedError,
+    SoraVideoFailedError,
+    SoraVideoRefusedError,
+)
+from airflow_provider_sora.masking import mask_chain
+
+_BY_STATUS: dict[int, type[SoraStatusError]] = {
+    401: SoraAuthError,
+    403: SoraAuthError,
+    404: SoraNotFoundError,
+    405: SoraUnsupportedError,
+    408: SoraServerError,
+    409: SoraConflictError,
+    410: SoraNotFoundError,
+    425: SoraServerError,
+    429: SoraRateLimitError,
+    501: SoraUnsupportedError,
+}
+
+# Failures that never reached the server: sending again cannot pay twice.
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+# What frameworks and gateways say of a path that is not there.
+_NO_ROUTE = frozenset(
+    {"", "not found", "404 not found", "404 page not found", "resource not found", "default backend - 404"}
+)
+
+# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes. LiteLLM's are
+# the names of its exceptions (`BadRequestError`, `ContentPolicyViolationError`).
+_REFUSED = (
+    "moderation",
+    "content_policy",
+    "contentpolicy",
+    "content_filter",
+    "safety",
+    "sentinel_block",
+    "invalid",
+    "unsupported_value",
+    "badrequest",
+    "bad_request",
+    "unprocessable",
+)
+
+# The 4xx that blame the moment and not the request: timeout, conflict, locked, too early, too many requests.
+_PASSING = frozenset({408, 409, 423, 425, 429})
+
+# How an HTTP status is told in words: "HTTP 400", "status code: 422", "Error code: 400 - {…}" (the official client's).
+_TOLD_STATUS = re.compile(r"\b(?:http|status|error)[ _]?(?:code|status)?[ :=]{1,2}(4\d\d)\b", re.IGNORECASE)
+
+
+def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
+    """What it means that no answer came; for a paid call that may have been sent, it is ambiguous."""
+    words = f"{call} got no answer: {type(error).__name__}: {mask_chain(error)}".rstrip(": ")
+    if paid and not isinstance(error, _NOT_SENT):
+        return SoraAmbiguousError(f"{words}; the server may have accepted it")
+    return SoraConnectionError(words)
+
+
+def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
+    """The error for an answer of status 300 and above."""
+    code, detail = read_error(reply.body)
+    if reply.status_code < 400:
+        detail = (
+            f"a redirect to {_location(reply)}, which is not followed: correct the connection's Host if it is wrong"
+        )
+    # Not every gateway that answers a redirect has left the request alone.
+    is_perhaps_accepted = request.paid and reply.status_code < 400
+    default = SoraServerError if reply.status_code >= 500 or is_perhaps_accepted else SoraBadRequestError
+    kind = SoraAuthError if gateway.refuses_key(detail) else _BY_STATUS.get(reply.status_code, default)
+    may_lack_route = kind is SoraNotFoundError and request.instead and request.method != "DELETE"
+    if may_lack_route and is_no_route(gateway.upstream_words(detail)):
+        kind = SoraUnsupportedError
+    if kind is SoraUnsupportedError:
+        server = reply.url.partition("/videos")[0]
+        detail = f"{detail or 'no words'}. {server} does not offer this call: {request.instead or 'use another server'}"
+    wait = retry_after_seconds(reply.headers, reply.at)
+    own = is_api_error(reply.body)
+    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait, from_api=own)
+
+
+def is_api_error(body: bytes) -> bool:
+    """Whether an error's body is worded as the API's servers do: ``error``, ``detail`` (FastAPI), or vLLM's own object.
+
+    Gateways answer text, a page, nothing, or JSON of another form (Kong, AWS: ``message``; APISIX: ``error_msg``).
+    """
+    payload = parse_json(body)
+    if not isinstance(payload, dict):
+        return False
+    return bool(payload.get("error") or payload.get("detail")) or payload.get("object") == "error"
+
+
+def _location(reply: Reply) -> str:
+    """Where a redirect leads, without the query, which may be signed."""
+    return repr(reply.headers.get("location", "nowhere").partition("?")[0][:200])
+
+
+def is_no_route(detail: str) -> bool:
+    """Whether a 404 is about the path: frameworks say no more than "Not Found", or answer a page."""
+    words = detail.strip().lower().rstrip(".")
+    return words in _NO_ROUTE or words.startswith(("<", "invalid url"))
+
+
+def read_error(body: bytes) -> tuple[str | None, str]:
+    """Code and message of an error body: an object, a text, a list of field errors, problem+json, HTML or nothing."""
+    payload = parse_json(body)
+    if not isinstance(payload, dict):
+        return None, shorten(body)
+    error = next((payload[key] for key in ("error", "detail", "title", "message") if payload.get(key)), None)
+    if isinstance(error, dict):
+        code = error.get("code") or error.get("type")
+        return (str(code) if code else None), str(error.get("message") or error)
+    if isinstance(error, list):
+        return None, "; ".join(_field_error(item) for item in error)
+    return None, str(error) if error else shorten(body)
+
+
+def _field_error(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    loc = item.get("loc") or ()
+    where = loc if isinstance(loc, str) else ".".join(str(part) for part in loc)
+    return f"{where}: {item.get('msg', item)}" if where else str(item.get("msg", item))
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """How long the server asks to wait, a day at most: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date.
+
+    :param now: unix seconds; the answer's own ``Date`` is used where it has one, as the server's clock may be another
+    """
+    milliseconds = headers.get("retry-after-ms", "")
+    if _is_number(milliseconds):
+        return pause_limits.retry_pause(float(milliseconds) / 1000)
+    value = headers.get("retry-after", "")
+    if _is_number(value):
+        return pause_limits.retry_pause(float(value))
+    date = date_seconds(value)
+    if date is None:
+        return None
+    answered_at = date_seconds(headers.get("date", ""))
+    return pause_limits.retry_pause(date - (now if answered_at is None else answered_at))
+
+
+def date_seconds(value: str) -> float | None:
+    """An HTTP date as unix seconds."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit() and text.isascii()
+
+
+def failed_video_error(video: Video) -> SoraVideoFailedError:
+    """The error for a job that ended without a video."""
+    code = video.error.code if video.error else video.status.value
+    message = video.error.message if video.error else ""
+    refused = video.error is not None and video.status is VideoStatus.FAILED and _is_refusal(video.error)
+    error_type = SoraVideoRefusedError if refused else SoraVideoFailedError
+    return error_type(video.id, code, message, status=video.status.value)
+
+
+def _is_refusal(error: VideoError) -> bool:
+    """Whether a job failed because of what was asked for.
+
+    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM hands it on as text.
+    """
+    if any(word in error.code.lower() for word in _REFUSED):
+        return True
+    inner_code, _ = read_error(error.message.encode()) if error.message.startswith("{") else (None, "")
+    told = _TOLD_STATUS.search(error.message)
+    statuses = (error.http_status, error.code, inner_code, told and told[1])
+    return any(_blames_the_request(status) for status in statuses)
+
+
+def _blames_the_request(status: int | str | None) -> bool:
+    text = str(status)
+    return bool(re.fullmatch(r"4\d\d", text)) and int(text) not in _PASSING

@@ -1,0 +1,26 @@
+"""Types of pictures and videos, told by their first bytes."""
+
+from __future__ import annotations
+
+from airflow_provider_sora.api.protocol.requests import Variant
+
+# Enough of the beginning to tell the type: RIFF....WEBP is the longest.
+HEAD_BYTES = 12
+
+EXTENSIONS: dict[str, str] = {"video/mp4": "mp4", "image/webp": "webp", "image/jpeg": "jpg", "image/png": "png"}
+TYPES_OF_VARIANT: dict[Variant, tuple[str, ...]] = {
+    "video": ("video/mp4",),
+    "thumbnail": ("image/webp", "image/jpeg", "image/png"),
+    "spritesheet": ("image/jpeg", "image/webp", "image/png"),
+}
+
+
+def sniff(head: bytes) -> str | None:
+    """The content type that the first bytes show; servers' own word on it is often wrong."""
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[:3] == b"\xff\xd8\xff":
+        return "image/jpeg"
+    return "image/png" if head[:8] == b"\x89PNG\r\n\x1a\n" else None

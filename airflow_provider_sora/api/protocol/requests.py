@@ -1,0 +1,318 @@
+"""One type per call of the Videos API: its fields, its path, what it answers.
+
+Paths and fields follow the official OpenAPI description. Fields it does not name are kept and sent untouched, so every
+parameter a server knows (``seed``, ``fps``, ``negative_prompt`` ...) can be used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from airflow_provider_sora.api.protocol.ids import Id, canonical_id
+from airflow_provider_sora.api.protocol.models import (
+    Character,
+    Video,
+    VideoPage,
+    VideoStatus,
+    find_failed_video,
+    parse_json,
+    read_model,
+    read_status,
+)
+from airflow_provider_sora.api.protocol.validation import check_json
+from airflow_provider_sora.exceptions import SoraConfigError
+from airflow_provider_sora.masking import quoted
+
+AnswerT = TypeVar("AnswerT")
+Variant = Literal["video", "thumbnail", "spritesheet"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to send: its bytes, a name with an extension, and its true content type."""
+
+    content: bytes = field(repr=False)
+    filename: str
+    content_type: str
+
+
+def _seconds_as_text(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return quoted(value) if isinstance(value, int | float) else value
+
+
+Seconds = Annotated[str, BeforeValidator(_seconds_as_text), Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$")]
+Prompt = Annotated[str, Field(min_length=1)]
+Reference = dict[str, str]
+
+
+def _wrong(error: Any) -> str:
+    """What pydantic says of a field."""
+    field, words = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{field} is {quoted(error['input'], 80)}: {words}" if field else words
+
+
+class Request(BaseModel, Generic[AnswerT]):
+    """What every call has.
+
+    `paid` marks the calls that must never be sent twice blindly, `always_form` those that are multipart everywhere;
+    `instead` says what to do on a server that has no such call.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    method: ClassVar[str] = "GET"
+    paid: ClassVar[bool] = False
+    always_form: ClassVar[bool] = False
+    instead: ClassVar[str] = ""
+
+    if not TYPE_CHECKING:  # pragma: no branch - the types of the fields are pydantic's to tell
+
+        def __init__(self, /, **fields: Any) -> None:
+            """Check the fields.
+
+            :raises SoraConfigError: naming field, value and what is allowed
+            """
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                wrong = "; ".join(map(_wrong, error.errors(include_url=False)))
+                raise SoraConfigError(f"{type(self).__name__}: {wrong}") from None
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> Self:
+        for name, value in self.fields().items():
+            if not isinstance(value, Upload):
+                check_json(name, value)
+        return self
+
+    def path(self) -> str:
+        """The path below the base URL, percent-encoded."""
+        raise NotImplementedError
+
+    def query(self) -> dict[str, str]:
+        """Query parameters of this call alone."""
+        return {}
+
+    def fields(self) -> dict[str, Any]:
+        """The body's fields: JSON values, and `Upload` for files. Empty: no body."""
+        return {}
+
+    def read(self, body: bytes) -> AnswerT:
+        """The answer, from a body that came with a status below 300.
+
+        :raises SoraAnswerError: the body is not what this call answers
+        """
+        raise NotImplementedError
+
+    def read_refusal(self, body: bytes, status_code: int) -> AnswerT | None:  # noqa: ARG002 - for those that can
+        """The answer hidden in the body of an error of this HTTP status, where the body matters more than that."""
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path()}"
+
+
+class _VideoRequest(Request[Video]):
+    """A call that answers one video."""
+
+    def read(self, body: bytes) -> Video:
+        return read_model(Video, str(self), body)
+
+    def read_refusal(self, body: bytes, status_code: int) -> Video | None:
+        return find_failed_video(body, status_code)
+
+
+class JobRequest(_VideoRequest):
+    """A call that starts a job; fields that this package does not know are sent as they are."""
+
+    model_config = ConfigDict(extra="allow")
+    method: ClassVar[str] = "POST"
+    paid: ClassVar[bool] = True
+    in_path: ClassVar[frozenset[str]] = frozenset()
+
+    prompt: Prompt
+
+    def source_ids(self) -> tuple[str, ...]:
+        """The ids of the videos that the new one is made from, as far as they are on the server."""
+        source = self.video_id if isinstance(self, RemixVideo) else getattr(self, "video", None)
+        if isinstance(source, dict):
+            source = source.get("id")
+        return (source,) if isinstance(source, str) else ()
+
+    def fields(self) -> dict[str, Any]:
+        return {name: value for name, value in self if value is not None and name not in self.in_path}
+
+
+class CreateVideo(JobRequest):
+    """``POST /videos``.
+
+    :param size: ``"<width>x<height>"`` in pixels; some servers have other words
+    :param input_reference: a picture to start from: a file, ``{"file_id": …}`` or ``{"image_url": …}``
+    :param characters: ``[{"id": …}]``
+    """
+
+    model: str | None = None
+    seconds: Seconds | None = None
+    size: str | None = None
+    input_reference: Upload | Reference | None = None
+    characters: list[Reference] | None = None
+
+    def path(self) -> str:
+        return "/videos"
+
+
+class ExtendVideo(JobRequest):
+    """``POST /videos/extensions``. `video` is ``{"id": …}`` or a file; `seconds` the length of the new segment."""
+
+    instead: ClassVar[str] = "make the longer video with one create, or extend it on a server that offers extensions"
+
+    video: Upload | Reference
+    seconds: Seconds | None = None
+
+    def path(self) -> str:
+        return "/videos/extensions"
+
+
+class EditVideo(JobRequest):
+    """``POST /videos/edits``. `video` is ``{"id": …}`` or a file."""
+
+    instead: ClassVar[str] = (
+        "make the video anew with a create whose prompt holds the change, or use a server that offers edits"
+    )
+
+    video: Upload | Reference
+
+    def path(self) -> str:
+        return "/videos/edits"
+
+
+class RemixVideo(JobRequest):
+    """``POST /videos/{video_id}/remix``."""
+
+    instead: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"
+    in_path: ClassVar[frozenset[str]] = frozenset({"video_id"})
+
+    video_id: Id
+
+    def path(self) -> str:
+        return f"{_video_path(self.video_id)}/remix"
+
+
+class CreateCharacter(Request[Character]):
+    """``POST /videos/characters``. `video` is an MP4 of 2 to 4 seconds."""
+
+    instead: ClassVar[str] = "start the video from a picture (input_reference), or use a server that offers characters"
+    model_config = ConfigDict(extra="allow")
+    method: ClassVar[str] = "POST"
+    paid: ClassVar[bool] = True
+    always_form: ClassVar[bool] = True
+
+    name: str = Field(min_length=1)
+    video: Upload
+
+    def path(self) -> str:
+        return "/videos/characters"
+
+    def fields(self) -> dict[str, Any]:
+        return {name: value for name, value in self if value is not None}
+
+    def read(self, body: bytes) -> Character:
+        return read_model(Character, str(self), body)
+
+
+class GetCharacter(Request[Character]):
+    """``GET /videos/characters/{character_id}``."""
+
+    instead: ClassVar[str] = "keep what the create call answered, or use a server that offers characters"
+
+    character_id: Id
+
+    def path(self) -> str:
+        return f"/videos/characters/{quote(self.character_id, safe='')}"
+
+    def read(self, body: bytes) -> Character:
+        return read_model(Character, str(self), body)
+
+
+class RetrieveVideo(_VideoRequest):
+    """``GET /videos/{video_id}``. The video keeps the id it was asked for by: gateways answer with others of their own.
+
+    A failed video within an error counts only by its id: whoever sends the error may mean any video.
+    """
+
+    video_id: Id
+
+    def read(self, body: bytes) -> Video:
+        return super().read(body).model_copy(update={"id": self.video_id})
+
+    def read_refusal(self, body: bytes, status_code: int) -> Video | None:
+        video = super().read_refusal(body, status_code)
+        return video.model_copy(update={"id": self.video_id}) if video and self._is_asked_for(video) else None
+
+    def _is_asked_for(self, video: Video) -> bool:
+        return canonical_id(video.id) == canonical_id(self.video_id)
+
+    def path(self) -> str:
+        return _video_path(self.video_id)
+
+
+class ListVideos(Request[VideoPage]):
+    """``GET /videos``: at most `limit` videos, beginning behind the id `after`."""
+
+    instead: ClassVar[str] = "ask for videos by their id"
+
+    limit: int | None = Field(default=None, ge=0, le=100)
+    order: Literal["asc", "desc"] | None = None
+    after: Id | None = None
+
+    def path(self) -> str:
+        return "/videos"
+
+    def query(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self if value is not None}
+
+    def read(self, body: bytes) -> VideoPage:
+        return read_model(VideoPage, str(self), body)
+
+
+class DeleteVideo(Request[bool]):
+    """``DELETE /videos/{video_id}``; answers whether the server says that it is gone."""
+
+    instead: ClassVar[str] = "let the server clean up by itself, or delete the video there"
+    method: ClassVar[str] = "DELETE"
+
+    video_id: Id
+
+    def path(self) -> str:
+        return _video_path(self.video_id)
+
+    def read(self, body: bytes) -> bool:
+        payload = parse_json(body)
+        if not isinstance(payload, dict):
+            return True  # 204, or a body of the server's own: the status has said it
+        if "deleted" in payload:
+            return bool(payload["deleted"])
+        return "status" not in payload or read_status(payload["status"]) is VideoStatus.DELETED
+
+
+class DownloadContent(Request[None]):
+    """``GET /videos/{video_id}/content``. The variant is left out for the video itself: SGLang answers 404 to it."""
+
+    video_id: Id
+    variant: Variant = "video"
+
+    def path(self) -> str:
+        return f"{_video_path(self.video_id)}/content"
+
+    def query(self) -> dict[str, str]:
+        return {} if self.variant == "video" else {"variant": self.variant}
+
+
+def _video_path(video_id: str) -> str:
+    return f"/videos/{quote(video_id, safe='')}"
