@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.requests import (
     CreateCharacter,
@@ -191,7 +192,7 @@ def test_no_key_that_a_server_repeats_leaves(
     status: int,
 ) -> None:
     config, key = config_with(*secrets), secrets[repeated]
-    once, now = RetryPolicy(attempts=1), iter(range(10**9, 2 * 10**9, 10**7))
+    once, now = RequestRetryPolicy(attempts=1), iter(range(10**9, 2 * 10**9, 10**7))
     transport = httpx.MockTransport(
         lambda _: httpx.Response(status, stream=httpx.ByteStream(bodies(key)[body]), headers=headers_of(key))
     )

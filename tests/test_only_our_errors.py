@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol import requests
 from airflow_provider_sora.compat import Connection, ObjectStoragePath
@@ -122,7 +122,7 @@ def hook() -> SoraHook:
     made = SoraHook()
     transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(VIDEO)))
     made.__dict__["_client"] = SoraClient(
-        SoraConfig("http://server"), RetryPolicy(attempts=1), transport=transport, sleep=lambda _: None
+        SoraConfig("http://server"), RequestRetryPolicy(attempts=1), transport=transport, sleep=lambda _: None
     )
     return made
 
@@ -244,7 +244,7 @@ def test_connections_are_read_or_say_what_is_wrong(data: st.DataObject) -> None:
     if config is None:
         return
     transport = httpx.MockTransport(lambda _: httpx.Response(500))
-    with SoraClient(config, RetryPolicy(attempts=1), transport=transport) as client:
+    with SoraClient(config, RequestRetryPolicy(attempts=1), transport=transport) as client:
         only_our_errors(client.send, requests.CreateVideo(prompt="a cat"))
 
 
@@ -285,7 +285,7 @@ LOCATIONS = ["http://[", "http://host:99999/x", "http://℀/", "//[", "", "http:
 def test_a_redirect_to_nowhere_is_an_error_of_ours(location: str, status: int) -> None:
     headers = [(b"location", location.encode())]
     transport = httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, stream=httpx.ByteStream(b"")))
-    config, once = SoraConfig("http://server", allow_private_urls=True), RetryPolicy(attempts=1)
+    config, once = SoraConfig("http://server", allow_private_urls=True), RequestRetryPolicy(attempts=1)
     with SoraClient(config, once, transport=transport) as client:
         for call in (
             lambda: list(client.read_content(requests.DownloadContent(video_id="v"))),

@@ -14,28 +14,19 @@ import httpx
 
 from airflow_provider_sora.api.content import opening, reading
 from airflow_provider_sora.api.content.reading import Content, OnOpen
-from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import bounded_body, flows, wait_flow
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.flows import Jitter, OnChange
 from airflow_provider_sora.api.http.http_codec import Wire, ssl_context
+from airflow_provider_sora.api.http.pages import Pages
 from airflow_provider_sora.api.http.response_body import AsyncBody, Body
-from airflow_provider_sora.api.http.steps import (
-    Emit,
-    Flow,
-    Open,
-    OpenUrl,
-    Outcome,
-    Read,
-    Reply,
-    Send,
-    Sleep,
-    Step,
-    advance,
-)
+from airflow_provider_sora.api.http.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Send, Sleep, Step, advance
 from airflow_provider_sora.api.http.time_limit import keep_time_limit, time_limit
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import DownloadContent, ListVideos, Request
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from airflow_provider_sora.masking import masked_logs
 
@@ -66,7 +57,7 @@ class SoraClient:
     def __init__(
         self,
         config: SoraConfig,
-        policy: RetryPolicy | None = None,
+        policy: RequestRetryPolicy | None = None,
         *,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -75,7 +66,7 @@ class SoraClient:
         jitter: Jitter = random.random,
     ) -> None:
         self.config = config
-        self._policy = policy or RetryPolicy()
+        self._policy = policy or RequestRetryPolicy()
         self._jitter = jitter
         self._wire = Wire(config, clock, monotonic)
         self._sleep = sleep
@@ -90,7 +81,7 @@ class SoraClient:
         """
         return self._run(flows.call(request, self._policy, self._jitter, before_each))
 
-    def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Reply]:
+    def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Response]:
         """Send a request once; its answer, and what it came with.
 
         :raises SoraError: what became of it instead
@@ -113,7 +104,7 @@ class SoraClient:
 
     def list_videos(self, first: ListVideos | None = None) -> Iterator[Video]:
         """The list's videos, page by page, in the server's order; always ends."""
-        pages = flows.Pages(first or ListVideos())
+        pages = Pages(first or ListVideos())
         while pages.next is not None:
             yield from pages.take(self.send(pages.next))
 
@@ -174,7 +165,7 @@ class SoraClient:
         except (httpx.InvalidURL, UnicodeError) as error:
             return _no_location(error)
 
-    def _take(self, step: Step, body: Body) -> Reply:
+    def _take(self, step: Step, body: Body) -> Response:
         match step:
             case Send():
                 return self._send(step)
@@ -192,7 +183,7 @@ class SoraClient:
                 self._sleep(step.seconds)
         return self._wire.now()
 
-    def _send(self, step: Send) -> Reply:
+    def _send(self, step: Send) -> Response:
         ends_at = self._wire.monotonic() + self._wire.limit(step)
         response = self._http.send(self._wire.request(step), stream=True)
         try:
@@ -212,7 +203,7 @@ class AsyncSoraClient:
     def __init__(
         self,
         config: SoraConfig,
-        policy: RetryPolicy | None = None,
+        policy: RequestRetryPolicy | None = None,
         *,
         verify: ssl.SSLContext | bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -222,14 +213,14 @@ class AsyncSoraClient:
         jitter: Jitter = random.random,
     ) -> None:
         self.config = config
-        self._policy = policy or RetryPolicy()
+        self._policy = policy or RequestRetryPolicy()
         self._jitter = jitter
         self._wire = Wire(config, clock, monotonic)
         self._sleep = sleep
         self._http = httpx.AsyncClient(transport=transport, verify=verify)
 
     @classmethod
-    async def create(cls, config: SoraConfig, policy: RetryPolicy | None = None) -> AsyncSoraClient:
+    async def create(cls, config: SoraConfig, policy: RequestRetryPolicy | None = None) -> AsyncSoraClient:
         """A client whose certificates were read off the loop."""
         return cls(config, policy, verify=await asyncio.to_thread(ssl_context, config))
 
@@ -240,7 +231,7 @@ class AsyncSoraClient:
         """
         return await self._run(flows.call(request, self._policy, self._jitter))
 
-    async def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Reply]:
+    async def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Response]:
         """Send a request once; its answer, and what it came with.
 
         :raises SoraError: what became of it instead
@@ -253,7 +244,7 @@ class AsyncSoraClient:
 
     async def list_videos(self, first: ListVideos | None = None) -> AsyncIterator[Video]:
         """The list's videos, page by page, in the server's order; always ends."""
-        pages = flows.Pages(first or ListVideos())
+        pages = Pages(first or ListVideos())
         while pages.next is not None:
             for video in pages.take(await self.send(pages.next)):
                 yield video
@@ -290,7 +281,7 @@ class AsyncSoraClient:
         outcome: Outcome | None = None
         try:
             while True:
-                large = isinstance(outcome, Reply) and len(outcome.body) > _LARGE_JSON_BYTES
+                large = isinstance(outcome, Response) and len(outcome.body) > _LARGE_JSON_BYTES
                 step = await asyncio.to_thread(_next_step, flow, outcome) if large else _next_step(flow, outcome)
                 if isinstance(step, _Ended):
                     results.append(step.value)
@@ -311,7 +302,7 @@ class AsyncSoraClient:
         except (httpx.InvalidURL, UnicodeError) as error:
             return _no_location(error)
 
-    async def _take(self, step: Step, body: AsyncBody) -> Reply:
+    async def _take(self, step: Step, body: AsyncBody) -> Response:
         match step:
             case Send():
                 return await self._send(step)
@@ -330,7 +321,7 @@ class AsyncSoraClient:
                 await self._sleep(step.seconds)
         return self._wire.now()
 
-    async def _send(self, step: Send) -> Reply:
+    async def _send(self, step: Send) -> Response:
         response = await self._http.send(self._wire.request(step), stream=True)
         try:
             return self._wire.reply(response, await bounded_body.read_async(response))

@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar
 from airflow_provider_sora import sources
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.content.reading import Content
-from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.flows import OnChange
 from airflow_provider_sora.api.protocol import validation
@@ -206,7 +207,7 @@ class SoraHook(BaseHook):
         """
         config = self._hurried_config()
         try:
-            with SoraClient(config, RetryPolicy(attempts=1)) as client:
+            with SoraClient(config, RequestRetryPolicy(attempts=1)) as client:
                 return client.send(build(RetrieveVideo, video_id=video_id))
         except (SoraConnectionError, SoraStatusError, SoraAnswerError) as error:
             self.log.info("Video %s could not be polled: %s", video_id, error)
@@ -218,7 +219,7 @@ class SoraHook(BaseHook):
         Each request is sent once and may take a few seconds. A video that is finished stays: it is paid for.
         """
         try:
-            with SoraClient(self._hurried_config(), RetryPolicy(attempts=1)) as client:
+            with SoraClient(self._hurried_config(), RequestRetryPolicy(attempts=1)) as client:
                 reason = reason_to_stay(client.send(build(RetrieveVideo, video_id=video_id)))
                 if reason is not None:
                     return reason
@@ -230,7 +231,7 @@ class SoraHook(BaseHook):
         """`cancel_video` for an event loop."""
         try:
             config = read_config(*await get_async_connection(self, self.sora_conn_id))
-            async with await AsyncSoraClient.create(in_a_hurry(config), RetryPolicy(attempts=1)) as client:
+            async with await AsyncSoraClient.create(in_a_hurry(config), RequestRetryPolicy(attempts=1)) as client:
                 reason = reason_to_stay(await client.send(build(RetrieveVideo, video_id=video_id)))
                 if reason is not None:
                     return reason
@@ -305,7 +306,7 @@ class SoraHook(BaseHook):
         try:
             connection = self.get_connection(self.sora_conn_id)
             config = read_config(connection, connection.extra_dejson)
-            with SoraClient(config, RetryPolicy(attempts=1)) as client:
+            with SoraClient(config, RequestRetryPolicy(attempts=1)) as client:
                 client.send(ListVideos(limit=1))
         except SoraError as error:
             return False, explain(error)

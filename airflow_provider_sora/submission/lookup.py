@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.http.flows import Pages
+from airflow_provider_sora.api.http.pages import PAGE_LENGTH, Pages
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraError
 from airflow_provider_sora.submission.matching import Reading, Wanted, reaches
 from airflow_provider_sora.submission.record import Snapshot
 
-PAGE_LENGTH = 100
 MAX_PAGES = 20
 _FIRST = ListVideos(limit=PAGE_LENGTH, order="desc")
 

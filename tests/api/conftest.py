@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.flows import OnChange
 from airflow_provider_sora.api.protocol.models import Video
@@ -123,7 +124,7 @@ class Client:
     def _sync(self) -> SoraClient:
         return SoraClient(
             self.config,
-            RetryPolicy(attempts=3, base_seconds=2, max_seconds=10),
+            RequestRetryPolicy(attempts=3, base_seconds=2, max_seconds=10),
             transport=httpx.MockTransport(self.server.handle),
             sleep=self.server.sleep,
             clock=lambda: self.server.now,
@@ -134,7 +135,7 @@ class Client:
     def _async(self) -> AsyncSoraClient:
         return AsyncSoraClient(
             self.config,
-            RetryPolicy(attempts=3, base_seconds=2, max_seconds=10),
+            RequestRetryPolicy(attempts=3, base_seconds=2, max_seconds=10),
             transport=httpx.MockTransport(self.server.handle),
             sleep=self.server.asleep,
             clock=lambda: self.server.now,

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.requests import DownloadContent
 from airflow_provider_sora.emulator import Clock, Emulator, Fault, media
@@ -204,7 +204,7 @@ def test_an_answer_that_is_lost_counts_for_what_content_is_like(files: Files) ->
 def download(files: Files) -> bytes:
     """The content, by this package's own client."""
     config = SoraConfig(files.emulator.base_url, api_key=files.emulator.api_key)
-    with SoraClient(config, RetryPolicy(attempts=2, base_seconds=0)) as client:
+    with SoraClient(config, RequestRetryPolicy(attempts=2, base_seconds=0)) as client:
         return b"".join(client.read_content(DownloadContent(video_id=files.job.id)))
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.decisions import acceptance
-from airflow_provider_sora.api.http.flows import Pages
+from airflow_provider_sora.api.http.pages import Pages
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.submission import claims, lookup, matching, prompts, protocol, record, search
 from airflow_provider_sora.submission.attempt import Attempt

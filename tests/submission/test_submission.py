@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.protocol.requests import CreateVideo, ExtendVideo, JobRequest, RemixVideo
 from airflow_provider_sora.submission import submit_once
 from airflow_provider_sora.submission.claims import Claim
@@ -516,7 +516,7 @@ def test_each_time_that_the_client_sends_again_the_intent_is_written_first(world
     store, written = Store(world), list[int]()
     world.at = lambda step: written.append(world.posts) if step == "store" else None
     world.faults = {"post": "refused"}
-    with client(world, policy=RetryPolicy(attempts=2, base_seconds=0)) as connection:
+    with client(world, policy=RequestRetryPolicy(attempts=2, base_seconds=0)) as connection:
         submit_once(connection, REQUEST, attempt(world, store))
     assert written == [0, 1, 2]
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from airflow_provider_sora.api.client import SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import CreateVideo, JobRequest
@@ -240,7 +240,7 @@ def client(world: World, **options: Any) -> SoraClient:
     return SoraClient(
         SoraConfig("http://server"),
         **{
-            "policy": RetryPolicy(attempts=1),
+            "policy": RequestRetryPolicy(attempts=1),
             "transport": httpx.MockTransport(world.handle),
             "clock": lambda: world.now,
             "sleep": world.sleep,

@@ -10,10 +10,11 @@ import httpx
 from airflow_provider_sora.api.content.throughput import ThroughputMeter
 from airflow_provider_sora.api.http.flows import exchange
 from airflow_provider_sora.api.http.public_urls import join
-from airflow_provider_sora.api.http.steps import Flow, Open, OpenUrl, Read, Reply, Sleep
+from airflow_provider_sora.api.http.steps import Flow, Now, Open, OpenUrl, Read
 from airflow_provider_sora.api.protocol.error_mapping import connection_error, status_error
 from airflow_provider_sora.api.protocol.models import find_failed_video, shorten
 from airflow_provider_sora.api.protocol.requests import DownloadContent, RetrieveVideo
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import (
     SoraConfigError,
     SoraConnectionError,
@@ -33,7 +34,7 @@ _WHOLE = frozenset({200})
 _PART = frozenset({200, 206, 416})
 
 
-def locate(request: DownloadContent, part: Mapping[str, str], meter: ThroughputMeter) -> Flow[tuple[Reply, bytes]]:
+def locate(request: DownloadContent, part: Mapping[str, str], meter: ThroughputMeter) -> Flow[tuple[Response, bytes]]:
     """Open a video's content; the answer's head and first bytes.
 
     :param part: the headers that ask for a part of it; none ask for the whole
@@ -78,7 +79,7 @@ def _own_url(request: DownloadContent) -> Flow[str | None]:
     return next((url for url in urls if isinstance(url, str) and url.startswith("http")), None)
 
 
-def _open(request: DownloadContent, step: Open | OpenUrl, meter: ThroughputMeter) -> Flow[tuple[Reply, bytes]]:
+def _open(request: DownloadContent, step: Open | OpenUrl, meter: ThroughputMeter) -> Flow[tuple[Response, bytes]]:
     for _ in range(_MAX_REDIRECTS):
         try:
             reply = yield step
@@ -98,7 +99,7 @@ def _is_json(headers: Mapping[str, str], chunk: bytes) -> bool:
     return "json" in headers.get("content-type", "") and chunk.lstrip()[:1] in (b"{", b"[")
 
 
-def _refusal(request: DownloadContent, reply: Reply, body: bytes) -> SoraContentError | SoraStatusError:
+def _refusal(request: DownloadContent, reply: Response, body: bytes) -> SoraContentError | SoraStatusError:
     error = status_error(request, replace(reply, body=body))
     words = f"{error.code or ''} {error.detail}".lower()
     if "expired" in words or reply.status_code == 410:
@@ -115,7 +116,7 @@ def fetch(url: str) -> Flow[bytes]:
     :raises SoraConfigError: the URL is not to be fetched, or answers anything but 200
     """
     named = url
-    begun = (yield Sleep(0)).monotonic
+    begun = (yield Now()).monotonic
     for _ in range(_MAX_REDIRECTS):
         try:
             reply = yield OpenUrl(url)

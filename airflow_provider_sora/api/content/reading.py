@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from airflow_provider_sora.api.content.containers import Container, Outcome, container_of
 from airflow_provider_sora.api.content.opening import locate, next_chunk
-from airflow_provider_sora.api.content.throughput import LowSpeed, ThroughputMeter
-from airflow_provider_sora.api.decisions.polling import RetryPolicy, retry_pause
+from airflow_provider_sora.api.content.throughput import ThroughputMeter
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy, retry_pause
+from airflow_provider_sora.api.http.config import LowSpeed
 from airflow_provider_sora.api.http.flows import Jitter
-from airflow_provider_sora.api.http.steps import Emit, Flow, Reply, Sleep
+from airflow_provider_sora.api.http.steps import Emit, Flow, Sleep
 from airflow_provider_sora.api.protocol.media_types import HEAD_BYTES, TYPES_OF_VARIANT, sniff
 from airflow_provider_sora.api.protocol.requests import DownloadContent, Variant
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError, SoraError, SoraVariantError
 from airflow_provider_sora.masking import masked_start
 
@@ -129,7 +131,7 @@ class ContentCheck:
         """The headers that ask for what is missing; none where nothing could tell another version apart."""
         return {"Range": f"bytes={self.size}-", "If-Range": self.version} if self.version else {}
 
-    def is_continued_by(self, reply: Reply) -> bool:
+    def is_continued_by(self, reply: Response) -> bool:
         """Whether an answer holds what is missing, and of this version."""
         found = re.fullmatch(
             r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", reply.headers.get("content-range", "")
@@ -167,7 +169,7 @@ class ContentCheck:
 
 
 def read(
-    request: DownloadContent, policy: RetryPolicy, jitter: Jitter, on_open: OnOpen, low_speed: LowSpeed
+    request: DownloadContent, policy: RequestRetryPolicy, jitter: Jitter, on_open: OnOpen, low_speed: LowSpeed
 ) -> Flow[Content]:
     """Read a video's content, checking it on the way. Whatever breaks, opening or reading, is taken up again.
 

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from airflow_provider_sora.api.http.config import LowSpeed
 from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentError
-
-
-@dataclass(frozen=True)
-class LowSpeed:
-    """What is too slow, as curl's options of that name say it.
-
-    :param bytes_per_second: the least; 0 for no limit
-    :param seconds: over how long it is measured
-    """
-
-    bytes_per_second: float
-    seconds: float
 
 
 class ThroughputMeter:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from airflow_provider_sora import __version__, masking
-from airflow_provider_sora.api.content.throughput import LowSpeed
 from airflow_provider_sora.api.protocol.encoding import Encoding
 from airflow_provider_sora.exceptions import SoraConfigError
 
@@ -25,6 +24,18 @@ NO_HOST = (
     "no server is set: put the base URL of a server that speaks the Videos API into the connection's Host, for example "
     "https://videos.example.com/v1. There is no default, because OpenAI ended its hosted Sora API on 2026-09-24."
 )
+
+
+@dataclass(frozen=True)
+class LowSpeed:
+    """What is too slow, as curl's options of that name say it.
+
+    :param bytes_per_second: the least; 0 for no limit
+    :param seconds: over how long it is measured
+    """
+
+    bytes_per_second: float
+    seconds: float
 
 
 @dataclass(frozen=True)

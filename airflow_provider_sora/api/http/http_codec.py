@@ -11,9 +11,10 @@ import httpx
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.http import negotiation, public_urls
 from airflow_provider_sora.api.http.config import SoraConfig
-from airflow_provider_sora.api.http.steps import Open, OpenUrl, Read, Reply, Send, Step
+from airflow_provider_sora.api.http.steps import Open, OpenUrl, Read, Send, Step
 from airflow_provider_sora.api.protocol.encoding import Encoding, encode, sent_encoding
 from airflow_provider_sora.api.protocol.error_mapping import date_seconds
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraConfigError
 
 # What is packed may unpack to any size, and a file packed on the way would have another length than the file.
@@ -78,18 +79,18 @@ class Wire:
             "GET", target.url, headers=headers | _CONTENT_HEADERS | dict(step.headers), extensions=extensions
         )
 
-    def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Reply:
+    def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Response:
         server_time = date_seconds(response.headers.get("date", ""))
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
             self.knows_server_clock = True
         url = url or str(response.request.url)
         sent_as = sent_encoding(response.request) if self.config.encoding == "auto" else None
-        return Reply(self.clock(), response.status_code, response.headers, body, url, self.monotonic(), sent_as)
+        return Response(self.clock(), response.status_code, response.headers, body, url, self.monotonic(), sent_as)
 
-    def now(self) -> Reply:
+    def now(self) -> Response:
         """Just the time."""
-        return Reply(self.clock(), monotonic=self.monotonic())
+        return Response(self.clock(), monotonic=self.monotonic())
 
     def limit(self, step: Send) -> float:
         """How many seconds the exchange may take altogether."""
@@ -107,9 +108,9 @@ class Wire:
                 return max(self.config.timeout_seconds, self.config.low_speed_seconds)
         return None
 
-    def chunk(self, body: bytes) -> Reply:
+    def chunk(self, body: bytes) -> Response:
         """The next bytes of an open body."""
-        return Reply(self.clock(), body=body, monotonic=self.monotonic())
+        return Response(self.clock(), body=body, monotonic=self.monotonic())
 
     def _extensions(self, limit: float | None = None) -> dict[str, Any]:
         timeouts = self.config.timeout.as_dict()

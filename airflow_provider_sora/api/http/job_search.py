@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 from airflow_provider_sora.api.decisions.poll_failures import has_no_list
 from airflow_provider_sora.api.decisions.polling import Presence
-from airflow_provider_sora.api.http import flows
-from airflow_provider_sora.api.poller.list_strategy import MAX_PAGES, PAGE_LENGTH
+from airflow_provider_sora.api.http.pages import PAGE_LENGTH, Pages
 from airflow_provider_sora.api.protocol.ids import canonical_id
 from airflow_provider_sora.api.protocol.models import Video, VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraError
+
+MAX_PAGES = 200  # of one reading, whatever a server says of more
 
 
 class JobSearch:
@@ -27,7 +28,7 @@ class JobSearch:
     def __init__(self, video_ids: Iterable[str]) -> None:
         self._missing = {canonical_id(video_id) for video_id in video_ids}
         self._found: dict[str, Video] = {}
-        self._pages = flows.Pages(ListVideos(limit=PAGE_LENGTH, order="desc"))
+        self._pages = Pages(ListVideos(limit=PAGE_LENGTH, order="desc"))
         self._pages_left = MAX_PAGES
         self._is_complete = self._has_failed = False
 

@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.http.steps import Flow, Reply, Send
+from airflow_provider_sora.api.http.steps import Flow, Send
 from airflow_provider_sora.api.protocol.encoding import Encoding, Sent, fits_json
 from airflow_provider_sora.api.protocol.error_mapping import read_error
 from airflow_provider_sora.api.protocol.requests import Request
+from airflow_provider_sora.api.protocol.response import Response
 
 log = masking.logger(__name__)
 
@@ -46,7 +47,7 @@ def learned(request: Request[Any], base_url: str) -> Encoding:
     return "auto" if known == "json" and not fits_json(request) else known
 
 
-def send(request: Request[Any], limit_seconds: float | None = None) -> Flow[Reply]:
+def send(request: Request[Any], limit_seconds: float | None = None) -> Flow[Response]:
     """Send a request, and once more in the other encoding where the server could not read the first.
 
     :param limit_seconds: how long each may take altogether
@@ -67,7 +68,7 @@ def send(request: Request[Any], limit_seconds: float | None = None) -> Flow[Repl
     return second
 
 
-def other_encoding(request: Request[Any], reply: Reply) -> Sent | None:
+def other_encoding(request: Request[Any], reply: Response) -> Sent | None:
     """The encoding to try instead, after a refusal that shows that the server could not read the body."""
     if reply.sent_as is None or request.always_form or not _is_unreadable(request, reply):
         return None
@@ -76,7 +77,7 @@ def other_encoding(request: Request[Any], reply: Reply) -> Sent | None:
     return "json" if fits_json(request) else None
 
 
-def _is_unreadable(request: Request[Any], reply: Reply) -> bool:
+def _is_unreadable(request: Request[Any], reply: Response) -> bool:
     if reply.status_code not in _UNREADABLE or reply.sent_as is None:
         return False
     # Where the user's own words would pass for the server's, a refusal that repeats them proves nothing.

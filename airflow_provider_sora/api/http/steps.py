@@ -1,6 +1,7 @@
 """The steps an exchange is made of, and what comes back from each.
 
-A flow is a generator of steps. Whoever drives it performs each and hands back a `Reply`, or the error that stopped it.
+A flow is a generator of steps. Whoever drives it performs each and sends back a `Response`, or throws the error that
+stopped it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from airflow_provider_sora.api.protocol import pause_limits
 from airflow_provider_sora.api.protocol.encoding import Sent
 from airflow_provider_sora.api.protocol.requests import Request
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraError
 
 ResultT = TypeVar("ResultT")
@@ -70,39 +71,19 @@ class Emit:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Do nothing for so long; 0 just tells the time."""
+    """Do nothing for so long."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back, and when. After `Sleep` and `Emit` only the time is of use.
-
-    :param at: unix seconds, for what is compared with a server's times
-    :param monotonic: seconds on a clock that nobody sets, for everything that is waited for
-    :param sent_as: how the request's body was encoded, where the connection leaves that to the server
-    """
-
-    at: float
-    status_code: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    url: str = ""
-    monotonic: float = 0.0
-    sent_as: Sent | None = None
-
-    @property
-    def hint_seconds(self) -> float | None:
-        """When the server suggests to poll again, within bounds; the official client reads the same header."""
-        value = self.headers.get("openai-poll-after-ms", "")
-        is_set = value.isdigit() and value.isascii() and value.strip("0")
-        return pause_limits.poll_pause(float(value) / 1000) if is_set else None
+class Now:
+    """Read the clock: the response holds only the time."""
 
 
-Step: TypeAlias = Send | Open | OpenUrl | Read | Emit | Sleep
-Outcome: TypeAlias = Reply | httpx.RequestError | SoraError
-Flow: TypeAlias = Generator[Step, Reply, ResultT]
+Step: TypeAlias = Send | Open | OpenUrl | Read | Emit | Sleep | Now
+Outcome: TypeAlias = Response | httpx.RequestError | SoraError
+Flow: TypeAlias = Generator[Step, Response, ResultT]
 
 
 def advance(flow: Flow[ResultT], outcome: Outcome | None) -> Step:
@@ -112,6 +93,6 @@ def advance(flow: Flow[ResultT], outcome: Outcome | None) -> Step:
     """
     if outcome is None:
         return next(flow)
-    if isinstance(outcome, Reply):
+    if isinstance(outcome, Response):
         return flow.send(outcome)
     return flow.throw(outcome)

@@ -7,9 +7,10 @@ from airflow_provider_sora.api.decisions.polling import AskList, Decision, Verdi
 from airflow_provider_sora.api.http import flows
 from airflow_provider_sora.api.http.flows import Jitter, OnChange
 from airflow_provider_sora.api.http.job_search import JobSearch
-from airflow_provider_sora.api.http.steps import Flow, Reply, Sleep
+from airflow_provider_sora.api.http.steps import Flow, Now, Sleep
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import RetrieveVideo
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraError
 
 
@@ -22,7 +23,7 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     :raises SoraVideoFailedError: the job ended without a video
     :raises SoraWaitError: waiting ended first
     """
-    reply = yield Sleep(0)
+    reply = yield Now()
     epoch = reply.at - reply.monotonic
     state = polling.on_monotonic_clock(state, epoch)
     reply = yield Sleep(polling.first_look(state, reply.monotonic, jitter=jitter()))
@@ -38,12 +39,12 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
         reply = yield Sleep(verdict.seconds)
 
 
-def _poll(state: Wait, before: Reply, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Verdict]:
+def _poll(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Verdict]:
     request = RetrieveVideo(video_id=state.video_id)
     try:
         video, reply = yield from flows.exchange(request, polling.poll_limit(state, before.monotonic))
     except SoraError as error:
-        reply = yield Sleep(0)  # a failed look may have taken until its own timeout: ask for the time
+        reply = yield Now()  # a failed look may have taken until its own timeout: ask for the time
         return polling.after_failure(state, error, reply.monotonic, jitter=jitter())
     if worth_telling(state, video):
         on_change(video)
@@ -54,7 +55,7 @@ def _poll(state: Wait, before: Reply, on_change: OnChange, jitter: Jitter, epoch
 
 def _ask_list(asked: AskList, jitter: Jitter, epoch: float) -> Flow[Decision]:
     search = JobSearch([asked.wait.video_id])
-    reply = yield Sleep(0)
+    reply = yield Now()
     while search.next is not None and reply.monotonic < asked.wait.deadline:
         try:
             page, _ = yield from flows.exchange(search.next, polling.poll_limit(asked.wait, reply.monotonic))
@@ -62,7 +63,7 @@ def _ask_list(asked: AskList, jitter: Jitter, epoch: float) -> Flow[Decision]:
             search.fail(error)
         else:
             search.take(page)
-        reply = yield Sleep(0)
+        reply = yield Now()
     found = search.result(asked.wait.video_id)
     return polling.after_search(asked, found, reply.monotonic, jitter=jitter(), epoch=epoch)
 

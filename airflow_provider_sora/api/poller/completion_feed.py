@@ -8,8 +8,7 @@ from itertools import islice
 
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.decisions.poll_failures import FailureKind, failure_kind
-from airflow_provider_sora.api.http.flows import Pages
-from airflow_provider_sora.api.poller.list_strategy import PAGE_LENGTH
+from airflow_provider_sora.api.http.pages import PAGE_LENGTH, Pages
 from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from airflow_provider_sora.api.protocol.requests import ListVideos, RetrieveVideo
 from airflow_provider_sora.exceptions import SoraNotFoundError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import ceil
 
+from airflow_provider_sora.api.http.pages import PAGE_LENGTH
+
 FORGET_SECONDS = 600.0
-PAGE_LENGTH = 100  # the most that the API hands out
 MAX_PAGES = 200  # of one reading, whatever a server says of more
 CHECK_SECONDS = 30.0  # between two looks at one job by itself, to find out whether the list tells the truth
 STALE_SECONDS = 10.0  # how long the list may show a job as running that has ended

@@ -19,19 +19,19 @@ from airflow_provider_sora.api.decisions import polling
 from airflow_provider_sora.api.decisions.intervals import Durations, Kind, kind_of
 from airflow_provider_sora.api.decisions.poll_failures import is_throttled
 from airflow_provider_sora.api.decisions.polling import AskList, Done, GiveUp, Presence, Verdict, Wait
-from airflow_provider_sora.api.http import flows
 from airflow_provider_sora.api.http.flows import Jitter, OnChange
-from airflow_provider_sora.api.http.steps import Reply
+from airflow_provider_sora.api.http.pages import PAGE_LENGTH, Pages
 from airflow_provider_sora.api.http.wait_flow import worth_telling
 from airflow_provider_sora.api.poller.gone_check import GoneCheck
 from airflow_provider_sora.api.poller.job_queue import JobQueue
-from airflow_provider_sora.api.poller.list_strategy import FORGET_SECONDS, PAGE_LENGTH, ListUse
+from airflow_provider_sora.api.poller.list_strategy import FORGET_SECONDS, ListUse
 from airflow_provider_sora.api.poller.throttled_client import Line, Observer, OpenClient, report
 from airflow_provider_sora.api.poller.waiter import Waiting
 from airflow_provider_sora.api.protocol.ids import canonical_id
 from airflow_provider_sora.api.protocol.models import Video, VideoPage, VideoStatus
 from airflow_provider_sora.api.protocol.pause_limits import MIN_POLL_SECONDS
 from airflow_provider_sora.api.protocol.requests import ListVideos, RetrieveVideo
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraAnswerError, SoraError
 
 PAGE_TIMEOUT_SECONDS = 20.0
@@ -211,7 +211,7 @@ class Poller:
 
     async def _read_pages(self, missing: set[str], most: int) -> int:
         """Take out of `missing` what is met; how many of the jobs that are waited for were, due or not."""
-        pages = flows.Pages(ListVideos(limit=PAGE_LENGTH, order="desc"))
+        pages = Pages(ListVideos(limit=PAGE_LENGTH, order="desc"))
         place = seen = 0
         while most and missing and pages.next is not None and not self._line.is_blocked:
             most -= 1
@@ -238,7 +238,7 @@ class Poller:
         if running and self._list.wants_check(self._clock()):
             running[int(self._jitter() * len(running))].asked = True
 
-    def _saw(self, job: str, video: Video, reply: Reply, place: int) -> None:
+    def _saw(self, job: str, video: Video, reply: Response, place: int) -> None:
         """Use what a page shows of a job, due or not."""
         now = self._clock()
         if video.status.is_running and self._list.is_stale(job, now):
@@ -305,7 +305,7 @@ class Poller:
         for waiting in self._asking(job):
             self._follow(waiting, polling.postponed(waiting.wait, pause, now))
 
-    def _use(self, waiting: Waiting, video: Video, reply: Reply) -> None:
+    def _use(self, waiting: Waiting, video: Video, reply: Response) -> None:
         if waiting.ended:
             return
         self._gone.discard(waiting)

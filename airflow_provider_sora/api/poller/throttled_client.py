@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.decisions.poll_failures import is_throttled
-from airflow_provider_sora.api.http.steps import Reply
 from airflow_provider_sora.api.poller.rate_limit import RateLimit
 from airflow_provider_sora.api.protocol.requests import Request
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import (
     SoraAuthError,
     SoraConnectionError,
@@ -94,7 +94,7 @@ class Line:
 
     async def send(
         self, kind: str, request: Request[AnswerT], timeout_seconds: float | None = None
-    ) -> tuple[AnswerT, Reply]:
+    ) -> tuple[AnswerT, Response]:
         """Send once, when the limits allow it; again at once where only the key was refused and there is a new one.
 
         :raises SoraError: what became of it instead
@@ -151,7 +151,7 @@ class Line:
 
 async def _exchange(
     client: AsyncSoraClient, request: Request[AnswerT], timeout_seconds: float | None
-) -> tuple[AnswerT, Reply]:
+) -> tuple[AnswerT, Response]:
     try:
         async with asyncio.timeout(timeout_seconds):
             return await client.exchange(request)

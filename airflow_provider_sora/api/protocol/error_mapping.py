@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_sora.api.http.steps import Reply
 from airflow_provider_sora.api.protocol import gateway, pause_limits
 from airflow_provider_sora.api.protocol.models import Video, VideoError, VideoStatus, parse_json, shorten
 from airflow_provider_sora.api.protocol.requests import Request
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import (
     SoraAmbiguousError,
     SoraAuthError,
@@ -88,7 +88,7 @@ def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> Sor
     return SoraConnectionError(words)
 
 
-def status_error(request: Request[Any], reply: Reply) -> SoraStatusError:
+def status_error(request: Request[Any], reply: Response) -> SoraStatusError:
     """The error for an answer of status 300 and above."""
     code, detail = read_error(reply.body)
     if reply.status_code < 400:
@@ -121,7 +121,7 @@ def is_api_error(body: bytes) -> bool:
     return bool(payload.get("error") or payload.get("detail")) or payload.get("object") == "error"
 
 
-def _location(reply: Reply) -> str:
+def _location(reply: Response) -> str:
     """Where a redirect leads, without the query, which may be signed."""
     return repr(reply.headers.get("location", "nowhere").partition("?")[0][:200])
 

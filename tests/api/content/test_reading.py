@@ -12,7 +12,7 @@ from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.api.content import reading as content_module
 from airflow_provider_sora.api.content.reading import Content
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.protocol.media_types import sniff
 from airflow_provider_sora.api.protocol.requests import DownloadContent, Variant
 from tests.api.conftest import CONFIG, Server, answer, job
@@ -23,7 +23,7 @@ MP4 = mp4(2000)
 
 def read(server: Server, variant: Variant = "video") -> tuple[bytes, Content]:
     client = SoraClient(
-        CONFIG, RetryPolicy(attempts=2), transport=httpx.MockTransport(server.handle), sleep=server.sleep
+        CONFIG, RequestRetryPolicy(attempts=2), transport=httpx.MockTransport(server.handle), sleep=server.sleep
     )
     chunks = client.read_content(DownloadContent(video_id="v", variant=variant))
     parts: list[bytes] = []

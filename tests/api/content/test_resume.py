@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.content import reading
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.requests import DownloadContent
 from tests.api.conftest import Server, job
@@ -24,7 +24,7 @@ from tests.media import mp4
 MP4 = mp4(1000, bytes(index * 7 % 251 for index in range(988)))
 OTHER = mp4(1000, bytes(index * 11 % 241 for index in range(988)))
 STEP = 100
-POLICY = RetryPolicy(attempts=3, base_seconds=2, max_seconds=10)
+POLICY = RequestRetryPolicy(attempts=3, base_seconds=2, max_seconds=10)
 
 
 def plain(status: int, body: bytes = b"", **headers: str) -> httpx.Response:

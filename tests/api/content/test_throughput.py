@@ -16,9 +16,9 @@ import pytest
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.content import opening, reading
-from airflow_provider_sora.api.content.throughput import LowSpeed, ThroughputMeter
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
-from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.content.throughput import ThroughputMeter
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
+from airflow_provider_sora.api.http.config import LowSpeed, SoraConfig
 from airflow_provider_sora.api.http.time_limit import keep_time_limit, time_limit
 from airflow_provider_sora.api.protocol.requests import DownloadContent, RetrieveVideo
 from tests.api.conftest import Server
@@ -127,7 +127,7 @@ def download(
     :param between: seconds that whoever reads takes after each piece
     """
     config = SoraConfig("http://server", low_speed_limit=100, low_speed_seconds=10)
-    policy = RetryPolicy(attempts=3, base_seconds=1)
+    policy = RequestRetryPolicy(attempts=3, base_seconds=1)
     transport = httpx.MockTransport(handle)
     request = DownloadContent(video_id="v")
     clocks: dict[str, Any] = {"clock": lambda: server.now, "monotonic": lambda: server.now, "jitter": lambda: 0.0}
@@ -184,7 +184,7 @@ def test_an_answer_that_takes_longer_altogether_is_given_up_by_the_clients_own_c
     config = SoraConfig("http://server", total_timeout_seconds=5)
     transport = httpx.MockTransport(handle)
     with (
-        SoraClient(config, RetryPolicy(attempts=1), transport=transport, monotonic=lambda: server.now) as client,
+        SoraClient(config, RequestRetryPolicy(attempts=1), transport=transport, monotonic=lambda: server.now) as client,
         pytest.raises(exceptions.SoraConnectionError, match="not whole within the total time limit"),
     ):
         client.send(RetrieveVideo(video_id="v"))
@@ -224,7 +224,7 @@ def test_a_server_that_drips_does_not_hold_a_download(where: str, blocking: bool
 
 
 def read_with(config: SoraConfig, request: DownloadContent, *, blocking: bool) -> None:
-    policy = RetryPolicy(attempts=1)
+    policy = RequestRetryPolicy(attempts=1)
     if blocking:
         with SoraClient(config, policy) as client:
             list(client.read_content(request))
@@ -248,7 +248,7 @@ def test_a_server_that_drips_does_not_hold_a_call(where: str, blocking: bool) ->
 
 
 def call_with(config: SoraConfig, *, blocking: bool) -> None:
-    policy = RetryPolicy(attempts=1)
+    policy = RequestRetryPolicy(attempts=1)
     if blocking:
         with SoraClient(config, policy) as client:
             client.send(RetrieveVideo(video_id="v"))

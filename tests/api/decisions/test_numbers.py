@@ -12,7 +12,6 @@ from airflow_provider_sora.api.decisions.polling import (
     AskList,
     LookAgain,
     Presence,
-    RetryPolicy,
     Wait,
     after_failure,
     after_look,
@@ -21,8 +20,8 @@ from airflow_provider_sora.api.decisions.polling import (
     on_monotonic_clock,
     poll_limit,
     postponed,
-    retry_pause,
 )
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy, retry_pause
 from airflow_provider_sora.api.protocol.models import Video
 from tests.api.conftest import job
 
@@ -30,7 +29,7 @@ WAIT = Wait("video_1", 1_000.0, 10.0, 900.0)
 
 
 def test_pauses_begin_at_half_a_second_and_end_at_thirty() -> None:
-    policy = RetryPolicy()
+    policy = RequestRetryPolicy()
     assert [policy.pause(attempt, 1.0) for attempt in (1, 2, 3, 20)] == [0.5, 1.0, 2.0, 30.0]
     assert policy.pause(1, 0.0) == 0.25
     assert policy.attempts == 5
@@ -38,13 +37,13 @@ def test_pauses_begin_at_half_a_second_and_end_at_thirty() -> None:
 
 def test_a_server_that_asks_for_nothing_is_asked_again_whatever_the_longest_pause_is() -> None:
     error = exceptions.SoraServerError("GET /videos", 500, "no", code=None, retry_after_seconds=None)
-    assert retry_pause(RetryPolicy(max_seconds=0.5), error, 1, paid=False, jitter=1.0) == 0.5
+    assert retry_pause(RequestRetryPolicy(max_seconds=0.5), error, 1, paid=False, jitter=1.0) == 0.5
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(30.0, 30.0), (30.5, None)])
 def test_a_server_may_ask_for_the_longest_pause_and_for_no_more(asked: float, pause: float | None) -> None:
     error = exceptions.SoraServerError("GET /videos", 500, "no", code=None, retry_after_seconds=asked)
-    assert retry_pause(RetryPolicy(), error, 1, paid=False, jitter=1.0) == pause
+    assert retry_pause(RequestRetryPolicy(), error, 1, paid=False, jitter=1.0) == pause
 
 
 def test_all_times_of_a_wait_move_to_the_other_clock() -> None:

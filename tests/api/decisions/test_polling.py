@@ -15,7 +15,6 @@ from airflow_provider_sora.api.decisions.polling import (
     GiveUp,
     LookAgain,
     Presence,
-    RetryPolicy,
     Verdict,
     Wait,
     after_failure,
@@ -23,15 +22,15 @@ from airflow_provider_sora.api.decisions.polling import (
     after_search,
     first_look,
     postponed,
-    retry_pause,
 )
-from airflow_provider_sora.api.http.steps import Reply
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy, retry_pause
 from airflow_provider_sora.api.protocol.error_mapping import status_error
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import RetrieveVideo
+from airflow_provider_sora.api.protocol.response import Response
 from tests.api.conftest import job
 
-POLICY = RetryPolicy(attempts=4, base_seconds=1, max_seconds=8)
+POLICY = RequestRetryPolicy(attempts=4, base_seconds=1, max_seconds=8)
 WAIT = Wait("video_1", deadline=1000, poll_interval_seconds=10)
 
 
@@ -73,7 +72,7 @@ def test_a_paid_call_is_repeated_only_where_it_cannot_have_been_accepted(
 
 
 def test_pauses_double_up_to_the_limit_and_the_last_attempt_has_none() -> None:
-    policy = RetryPolicy(attempts=7, base_seconds=1, max_seconds=8)
+    policy = RequestRetryPolicy(attempts=7, base_seconds=1, max_seconds=8)
     pauses = [retry_pause(policy, UNSENT, attempt, paid=True, jitter=0) for attempt in range(1, 8)]
     assert pauses == [0.5, 1, 2, 4, 4, 4, None]
 
@@ -201,7 +200,7 @@ def failing(*errors: exceptions.SoraError, wait: Wait = WAIT) -> Verdict:
 
 def gone_wrong(code: int, body: bytes = b"") -> exceptions.SoraStatusError:
     """The error for such an answer to a status check."""
-    return status_error(RetrieveVideo(video_id="video_1"), Reply(0, code, {}, body))
+    return status_error(RetrieveVideo(video_id="video_1"), Response(0, code, {}, body))
 
 
 OWN_404 = gone_wrong(404, b'{"detail": "Video video_1 not found"}')

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import bounded_body, decompression
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.decompression import Unpacker
@@ -38,7 +38,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(server: TcpServer, request: Request[Any], *, blocking: bool) -> Any:
-    config, policy = SoraConfig(server.url), RetryPolicy(attempts=1)
+    config, policy = SoraConfig(server.url), RequestRetryPolicy(attempts=1)
     if blocking:
         with SoraClient(config, policy) as client:
             return client.send(request)

@@ -3,12 +3,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_sora.api.decisions.polling import Presence
-from airflow_provider_sora.api.http.job_search import JobSearch
-from airflow_provider_sora.api.http.steps import Reply
-from airflow_provider_sora.api.poller.list_strategy import MAX_PAGES
+from airflow_provider_sora.api.http.job_search import MAX_PAGES, JobSearch
 from airflow_provider_sora.api.protocol.error_mapping import status_error
 from airflow_provider_sora.api.protocol.models import Video, VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraConnectionError
 from tests.api.conftest import job, litellm_id
 from tests.api.job_world import page_of
@@ -19,7 +18,7 @@ def page(*ids: str, has_more: bool = False) -> VideoPage:
 
 
 def refused(code: int, body: bytes) -> Exception:
-    return status_error(ListVideos(), Reply(0, code, {}, body))
+    return status_error(ListVideos(), Response(0, code, {}, body))
 
 
 def test_a_job_on_a_later_page_is_found_and_no_further_page_is_read() -> None:

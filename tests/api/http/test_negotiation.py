@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import negotiation
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.requests import (
@@ -92,7 +92,7 @@ class Server:
 def client(server: Callable[[httpx.Request], httpx.Response], **config: Any) -> SoraClient:
     return SoraClient(
         SoraConfig(config.pop("base_url", BASE), **config),
-        RetryPolicy(attempts=1),
+        RequestRetryPolicy(attempts=1),
         transport=httpx.MockTransport(server),
     )
 

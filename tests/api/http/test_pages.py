@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sora.api.http.flows import MAX_PAGES, Pages
+from airflow_provider_sora.api.http.pages import MAX_PAGES, Pages
 from airflow_provider_sora.api.protocol.models import VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraAnswerError

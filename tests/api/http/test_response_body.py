@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.response_body import AsyncBody, Body
 from airflow_provider_sora.api.protocol.requests import DownloadContent
@@ -112,7 +112,7 @@ def read(url: str, timeout: float = WITHIN) -> list[bytes]:
 def download(server: TcpServer, *, blocking: bool, timeout: float = WITHIN, attempts: int = 3) -> bytes:
     """The content of a video, by a client."""
     config = SoraConfig(server.url, timeout_seconds=timeout)
-    policy = RetryPolicy(attempts=attempts, base_seconds=0)
+    policy = RequestRetryPolicy(attempts=attempts, base_seconds=0)
     request = DownloadContent(video_id="v")
     if blocking:
         with SoraClient(config, policy) as client:

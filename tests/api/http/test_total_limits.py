@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy, Wait
+from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import bounded_body
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.requests import CreateVideo, RetrieveVideo
@@ -60,7 +61,7 @@ def dripping() -> Iterator[str]:
 
 def use(config: SoraConfig, blocking: bool, what: Callable[[Any], Any], **fields: Any) -> None:
     """Do something with a client of one kind or the other, without retries."""
-    policy = RetryPolicy(attempts=1)
+    policy = RequestRetryPolicy(attempts=1)
 
     async def use_async() -> None:
         async with AsyncSoraClient(config, policy, **fields) as client:

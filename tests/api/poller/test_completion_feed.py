@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from airflow_provider_sora.api.client import AsyncSoraClient
-from airflow_provider_sora.api.decisions.polling import RetryPolicy
+from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.poller import completion_feed
 from airflow_provider_sora.api.poller.completion_feed import Arrivals
 from airflow_provider_sora.exceptions import SoraServerError
@@ -52,7 +52,7 @@ def looks(shelf: Shelf, *changes: dict[str, str | None]) -> list[list[str]]:
 
     async def look() -> list[str]:
         transport = httpx.MockTransport(shelf.handle)
-        async with AsyncSoraClient(CONFIG, RetryPolicy(attempts=1), transport=transport) as client:
+        async with AsyncSoraClient(CONFIG, RequestRetryPolicy(attempts=1), transport=transport) as client:
             return [video.id async for video in found.look(client)]
 
     told = [asyncio.run(look())]
@@ -108,7 +108,7 @@ def test_a_look_that_fails_loses_nothing() -> None:
 
     async def look() -> list[str]:
         transport = httpx.MockTransport(shelf.handle)
-        async with AsyncSoraClient(CONFIG, RetryPolicy(attempts=1), transport=transport) as client:
+        async with AsyncSoraClient(CONFIG, RequestRetryPolicy(attempts=1), transport=transport) as client:
             return [video.id async for video in found.look(client)]
 
     assert asyncio.run(look()) == []

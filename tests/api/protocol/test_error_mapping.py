@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from airflow_provider_sora import exceptions
-from airflow_provider_sora.api.http.steps import Reply
 from airflow_provider_sora.api.protocol.error_mapping import (
     connection_error,
     failed_video_error,
@@ -27,6 +26,7 @@ from airflow_provider_sora.api.protocol.requests import (
     Request,
     RetrieveVideo,
 )
+from airflow_provider_sora.api.protocol.response import Response
 from tests.api.conftest import job
 
 NOW = 1_700_000_000.0
@@ -86,13 +86,13 @@ def test_a_body_that_is_not_json_is_quoted(body: bytes, message: str) -> None:
     ],
 )
 def test_each_status_has_a_class_that_says_whether_a_retry_can_help(status: int, name: str, retryable: bool) -> None:
-    error = status_error(RetrieveVideo(video_id="v"), Reply(NOW, status, {}, b'{"error": "no"}'))
+    error = status_error(RetrieveVideo(video_id="v"), Response(NOW, status, {}, b'{"error": "no"}'))
     assert (type(error).__name__, error.retryable) == (name, retryable)
     assert str(error).startswith(f"GET /videos/v answered HTTP {status}: {'a redirect' if status < 400 else 'no'}")
 
 
 def test_a_redirect_says_where_to_without_what_may_be_signed() -> None:
-    reply = Reply(NOW, 302, {"location": "https://other/v1/videos?signature=secret"})
+    reply = Response(NOW, 302, {"location": "https://other/v1/videos?signature=secret"})
     error = status_error(CreateVideo(prompt="a"), reply)
     assert str(error) == (
         "POST /videos answered HTTP 302: a redirect to 'https://other/v1/videos', which is not followed: correct the "
@@ -103,13 +103,13 @@ def test_a_redirect_says_where_to_without_what_may_be_signed() -> None:
 
 def test_the_message_holds_code_and_wait() -> None:
     body = b'{"error": {"code": "rate_limit", "message": "slow down"}}'
-    error = status_error(CreateVideo(prompt="a"), Reply(NOW, 429, {"retry-after": "7"}, body))
+    error = status_error(CreateVideo(prompt="a"), Response(NOW, 429, {"retry-after": "7"}, body))
     assert str(error) == "POST /videos answered HTTP 429 [rate_limit]: slow down (asked to wait 7 s)"
     assert (error.code, error.retry_after_seconds, error.status_code) == ("rate_limit", 7, 429)
 
 
 def test_a_silent_server_is_quoted_as_such() -> None:
-    assert "no explanation" in str(status_error(ListVideos(), Reply(NOW, 500)))
+    assert "no explanation" in str(status_error(ListVideos(), Response(NOW, 500)))
 
 
 @pytest.mark.parametrize("body", [b'{"detail": "Not Found"}', b"404 page not found", b"<html>", b""])
@@ -124,7 +124,7 @@ def test_a_silent_server_is_quoted_as_such() -> None:
 def test_a_missing_route_is_told_from_a_missing_video_and_names_server_and_way_out(
     request_: Request[Any], words: str, body: bytes
 ) -> None:
-    error = status_error(request_, Reply(NOW, 404, {}, body, "https://host/v1/videos/edits"))
+    error = status_error(request_, Response(NOW, 404, {}, body, "https://host/v1/videos/edits"))
     assert isinstance(error, exceptions.SoraUnsupportedError)
     assert re.match(
         words.replace(" .*", r" answered HTTP 404.* https://host/v1 does not offer this call: "), str(error)
@@ -140,7 +140,7 @@ def test_a_missing_route_is_told_from_a_missing_video_and_names_server_and_way_o
     ],
 )
 def test_a_missing_video_is_not_a_missing_route(request_: Request[Any], body: bytes) -> None:
-    assert type(status_error(request_, Reply(NOW, 404, {}, body))) is exceptions.SoraNotFoundError
+    assert type(status_error(request_, Response(NOW, 404, {}, body))) is exceptions.SoraNotFoundError
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_missing_video_is_not_a_missing_route(request_: Request[Any], body: by
 )
 def test_a_call_that_the_upstream_lacks_is_unsupported_through_litellm_too(said: str) -> None:
     body = json.dumps({"error": {"message": said, "type": None, "param": None, "code": "404"}}).encode()
-    error = status_error(RemixVideo(prompt="a", video_id="v"), Reply(NOW, 404, {}, body, "https://host/v1/videos/v"))
+    error = status_error(RemixVideo(prompt="a", video_id="v"), Response(NOW, 404, {}, body, "https://host/v1/videos/v"))
     assert isinstance(error, exceptions.SoraUnsupportedError)
     assert "does not offer this call" in str(error)
 
@@ -163,13 +163,13 @@ def test_a_call_that_the_upstream_lacks_is_unsupported_through_litellm_too(said:
 )
 def test_a_video_that_the_upstream_lacks_is_not_found_through_litellm_too(said: str) -> None:
     body = json.dumps({"error": {"message": said}}).encode()
-    error = status_error(RemixVideo(prompt="a", video_id="v"), Reply(NOW, 404, {}, body))
+    error = status_error(RemixVideo(prompt="a", video_id="v"), Response(NOW, 404, {}, body))
     assert type(error) is exceptions.SoraNotFoundError
 
 
 def test_litellm_without_a_database_refuses_a_key_with_status_400() -> None:
     body = b'{"error": {"message": "No connected db.", "type": "no_db_connection", "param": null, "code": "400"}}'
-    error = status_error(CreateVideo(prompt="a"), Reply(NOW, 400, {}, body))
+    error = status_error(CreateVideo(prompt="a"), Response(NOW, 400, {}, body))
     assert isinstance(error, exceptions.SoraAuthError)
     assert not error.retryable
 

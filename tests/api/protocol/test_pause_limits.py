@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora.api.decisions.polling import LookAgain, Wait, after_failure, after_look
-from airflow_provider_sora.api.http.steps import Reply
 from airflow_provider_sora.api.poller.rate_limit import RateLimit
 from airflow_provider_sora.api.protocol import pause_limits
 from airflow_provider_sora.api.protocol.error_mapping import retry_after_seconds, status_error
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import ListVideos
+from airflow_provider_sora.api.protocol.response import Response
 from tests.api.conftest import job
 
 NOW = 1_700_000_000.0
@@ -51,13 +51,13 @@ headers = st.dictionaries(
 def test_whatever_headers_say_no_pause_is_out_of_bounds(headers: dict[str, str]) -> None:
     asked = retry_after_seconds(headers, NOW)
     assert asked is None or 0 <= asked <= DAY
-    hint = Reply(NOW, 200, headers).hint_seconds
+    hint = Response(NOW, 200, headers).hint_seconds
     assert hint is None or 1 <= hint <= HOUR
     look = after_look(WAIT, Video.model_validate(job("queued")), 0, hint_seconds=hint)
     assert isinstance(look, LookAgain)
     assert 1 <= look.seconds <= HOUR
     for code in (429, 500, 503):
-        failed = after_failure(WAIT, status_error(ListVideos(), Reply(NOW, code, headers)), 0)
+        failed = after_failure(WAIT, status_error(ListVideos(), Response(NOW, code, headers)), 0)
         assert isinstance(failed, LookAgain)
         assert 1 <= failed.seconds <= HOUR
     limit = RateLimit()
