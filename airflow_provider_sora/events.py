@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from airflow_provider_sora.exceptions import (
-    SoraAnswerError,
     SoraError,
+    SoraResponseError,
     SoraVideoFailedError,
     SoraVideoGoneError,
-    SoraVideoRefusedError,
+    SoraVideoRejectedError,
     SoraWaitError,
     SoraWaitTimeoutError,
 )
@@ -62,7 +62,7 @@ class VideoEvent(BaseModel):
         if isinstance(error, SoraVideoGoneError):
             return cls(outcome="gone", video_id=video_id, status=error.last_status)
         if isinstance(error, SoraVideoFailedError):
-            outcome: Outcome = "refused" if isinstance(error, SoraVideoRefusedError) else "failed"
+            outcome: Outcome = "refused" if isinstance(error, SoraVideoRejectedError) else "failed"
             return cls(outcome=outcome, video_id=video_id, status=error.status, code=error.code, message=error.message)
         if isinstance(error, SoraWaitError):
             outcome = "timeout" if isinstance(error, SoraWaitTimeoutError) else "stopped"
@@ -81,12 +81,12 @@ class VideoEvent(BaseModel):
     def parse(cls, payload: object) -> VideoEvent:
         """An event as it came from the triggerer.
 
-        :raises SoraAnswerError: it is missing or not an event; never to be taken for success
+        :raises SoraResponseError: it is missing or not an event; never to be taken for success
         """
         try:
             return cls.model_validate(payload)
         except ValidationError as error:
-            raise SoraAnswerError(
+            raise SoraResponseError(
                 f"the triggerer sent what is no video event ({error.error_count()} errors): {quoted(payload, 200)}"
             ) from None
 
@@ -116,5 +116,5 @@ class VideoEvent(BaseModel):
             return SoraWaitTimeoutError(self.video_id, self.message, last_status=self.status)
         if self.outcome == "stopped":
             return SoraWaitError(self.video_id, self.message, last_status=self.status, retryable=self.retryable)
-        error_type = SoraVideoRefusedError if self.outcome == "refused" else SoraVideoFailedError
+        error_type = SoraVideoRejectedError if self.outcome == "refused" else SoraVideoFailedError
         return error_type(self.video_id, self.code, self.message, status=self.status)

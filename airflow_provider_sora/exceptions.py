@@ -5,7 +5,7 @@ SoraError
 ├── SoraConnectionError       no answer came: refused, timed out, broken off, TLS
 │   └── SoraAmbiguousError    ... while sending something paid: the server may have accepted it
 ├── SoraUndecidedError        an earlier try may have paid for this video, and nothing tells whether it did
-├── SoraAnswerError           an answer came that cannot be read
+├── SoraResponseError           an answer came that cannot be read
 ├── SoraStatusError           the server answered with an error status
 │   ├── SoraBadRequestError       400, 413, 415, 422 and the like: this request will never do
 │   ├── SoraAuthError             401, 403
@@ -15,7 +15,7 @@ SoraError
 │   ├── SoraRateLimitError        429, with the seconds to wait where the server said them
 │   └── SoraServerError           5xx
 ├── SoraVideoFailedError      the job ended without a video
-│   ├── SoraVideoRefusedError     ... because of what was asked: moderation, an invalid value
+│   ├── SoraVideoRejectedError     ... because of what was asked: moderation, an invalid value
 │   └── SoraVideoGoneError        ... because the server no longer has it, after a restart for example
 ├── SoraWaitError             waiting ended before the job did; the job was left running on the server
 │   └── SoraWaitTimeoutError      ... because the deadline passed
@@ -63,7 +63,7 @@ class SoraUndecidedError(SoraError):
     """An earlier try may have submitted this video, and nothing tells whether it did; nothing was submitted."""
 
 
-class SoraAnswerError(SoraError):
+class SoraResponseError(SoraError):
     """An answer came that cannot be read as what was asked for."""
 
     retryable = True
@@ -154,7 +154,7 @@ class SoraVideoFailedError(SoraError):
         self.status = said(status)
 
 
-class SoraVideoRefusedError(SoraVideoFailedError):
+class SoraVideoRejectedError(SoraVideoFailedError):
     """What was asked for was refused (moderation, an invalid value): the same request will be refused again."""
 
     retryable = False

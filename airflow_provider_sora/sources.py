@@ -19,7 +19,7 @@ from airflow_provider_sora.api.content.opening import MAX_FETCH_BYTES
 from airflow_provider_sora.api.protocol import uploads
 from airflow_provider_sora.api.protocol.encoding import data_url
 from airflow_provider_sora.api.protocol.ids import check_id
-from airflow_provider_sora.api.protocol.requests import Reference, Upload
+from airflow_provider_sora.api.protocol.requests import InputFile, Reference
 from airflow_provider_sora.api.protocol.uploads import Fit
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from airflow_provider_sora.local_files import check_length, read_file
@@ -90,7 +90,7 @@ def picture(
     reference_as: ReferenceAs = "upload",
     storage_conn_id: str | None = None,
     allowed_paths: AllowedPaths = _all_paths,
-) -> Upload | Reference:
+) -> InputFile | Reference:
     """A picture for `input_reference`.
 
     :param source: a local path, an ObjectStoragePath or its URI, bytes, an http(s) or data URL, a file id such as
@@ -119,7 +119,7 @@ def picture(
 
 def video(
     source: Any, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
-) -> Upload | Reference:
+) -> InputFile | Reference:
     """The video that an extension, an edit or a character starts from.
 
     :param source: a video id, the manifest of an earlier task, or a file in any form that `picture` takes

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from airflow_provider_sora.api.decisions.intervals import Durations, Sight, kind_of, pause
+from airflow_provider_sora.api.decisions.intervals import Durations, Observation, kind_of, next_interval
 from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from benchmarks.markdown import markdown, quantile
 
@@ -123,13 +123,13 @@ def _looks(
 ) -> list[float]:
     """When a job is looked at, in seconds of its age."""
     times: list[float] = []
-    before: Sight | None = None
-    last: Sight | None = None
+    before: Observation | None = None
+    last: Observation | None = None
     age = 0.0
     while age < job or not times:
-        age += pause(ceiling, age=age, last=last, before=before, history=history, jitter=rng.random())
+        age += next_interval(ceiling, age=age, last=last, before=before, history=history, jitter=rng.random())
         times.append(age)
-        before, last = last, Sight(age, _shown(progress, age / job, rng))
+        before, last = last, Observation(age, _shown(progress, age / job, rng))
     return times
 
 

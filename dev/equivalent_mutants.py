@@ -13,7 +13,7 @@ _NO_NUMBER = "a file's parts come in order: their numbers are not looked at"
 _SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
 
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
-    "api/decisions/polling.py": {
+    "api/decisions/retry.py": {
         ("if attempt >= policy.attempts or (asked or 0) > policy.max_seconds:", "0 becomes -1"): (
             "a server that asks for nothing asks for no more than any longest pause"
         ),
@@ -47,6 +47,6 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         ),
     },
     "transfers/s3_store.py": {
-        ('if DIGEST_LABEL not in labels and head.get("TagCount", 1):', "1 becomes 2"): "any count but 0 is true",
+        ('if DIGEST_KEY not in labels and head.get("TagCount", 1):', "1 becomes 2"): "any count but 0 is true",
     },
 }

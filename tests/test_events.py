@@ -56,7 +56,7 @@ def test_what_is_no_manifest_is_refused_with_the_way_out() -> None:
     "error",
     [
         exceptions.SoraVideoFailedError("video_1", "oom", "out of memory", status="cancelled"),
-        exceptions.SoraVideoRefusedError("video_1", "moderation_blocked", "no"),
+        exceptions.SoraVideoRejectedError("video_1", "moderation_blocked", "no"),
         exceptions.SoraVideoGoneError("video_1", last_status="in_progress"),
         exceptions.SoraWaitTimeoutError("video_1", "the timeout has passed", last_status="queued"),
         exceptions.SoraWaitError("video_1", "the key was refused", last_status="never", retryable=False),
@@ -94,5 +94,5 @@ def test_a_finished_video_comes_out_as_its_manifest() -> None:
     ],
 )
 def test_what_is_no_event_is_an_error_and_never_success(payload: Any) -> None:
-    with pytest.raises(exceptions.SoraAnswerError, match="no video event"):
+    with pytest.raises(exceptions.SoraResponseError, match="no video event"):
         VideoEvent.parse(payload)

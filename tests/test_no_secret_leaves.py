@@ -28,11 +28,11 @@ from airflow_provider_sora.api.protocol.requests import (
     DownloadContent,
     EditVideo,
     GetCharacter,
+    InputFile,
     ListVideos,
     RemixVideo,
     Request,
     RetrieveVideo,
-    Upload,
 )
 from airflow_provider_sora.emulator import Emulator
 from airflow_provider_sora.events import VideoEvent
@@ -50,7 +50,7 @@ REQUESTS: list[Request[Any]] = [
     CreateVideo(prompt="a cat"),
     EditVideo(prompt="a cat", video={"id": "v"}),
     RemixVideo(prompt="a cat", video_id="v"),
-    CreateCharacter(name="Tom", video=Upload(b"\0\0\0\x20ftypisom", "a.mp4", "video/mp4")),
+    CreateCharacter(name="Tom", video=InputFile(b"\0\0\0\x20ftypisom", "a.mp4", "video/mp4")),
     GetCharacter(character_id="c"),
     RetrieveVideo(video_id="v"),
     ListVideos(),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora import sources
-from airflow_provider_sora.api.protocol.requests import Upload
+from airflow_provider_sora.api.protocol.requests import InputFile
 from airflow_provider_sora.compat import ObjectStoragePath
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from tests.pictures import png
@@ -52,7 +52,7 @@ def test_a_picture_may_come_in_any_form(path: Path, form: str, name: str) -> Non
         "URL": "https://host/cat.png?x=1",
         "data URL": DATA_URL,
     }[form]
-    assert sources.picture(source, fetch=fetch) == Upload(PNG, name, "image/png")
+    assert sources.picture(source, fetch=fetch) == InputFile(PNG, name, "image/png")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_reference_object_can_be_chosen(source: Any, sent: str) -> None:
 def test_the_size_of_the_video_reaches_the_picture() -> None:
     with pytest.raises(SoraConfigError, match=r"8x8, the video 16x16"):
         sources.picture(PNG, fetch=fetch, size="16x16")
-    assert sources.picture(PNG, fetch=fetch, size="16x16", fit="cover") != Upload(
+    assert sources.picture(PNG, fetch=fetch, size="16x16", fit="cover") != InputFile(
         PNG, "input_reference.png", "image/png"
     )
 
@@ -119,11 +119,11 @@ def test_a_video_may_be_an_id_or_a_manifest(source: Any) -> None:
 def test_a_video_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "clip.mp4"
     file.write_bytes(MP4)
-    expected = Upload(MP4, "clip.mp4", "video/mp4")
+    expected = InputFile(MP4, "clip.mp4", "video/mp4")
     monkeypatch.chdir(tmp_path)
     assert [sources.video(form, fetch=fetch) for form in (str(file), file.as_uri(), file, "clip.mp4")] == [expected] * 4
-    assert sources.video("https://host/", fetch=fetch) == Upload(MP4, "video.mp4", "video/mp4")
-    assert sources.video(MP4, fetch=fetch) == Upload(MP4, "video.mp4", "video/mp4")
+    assert sources.video("https://host/", fetch=fetch) == InputFile(MP4, "video.mp4", "video/mp4")
+    assert sources.video(MP4, fetch=fetch) == InputFile(MP4, "video.mp4", "video/mp4")
 
 
 @pytest.mark.parametrize("source", [{}, {"id": None}, {"id": ""}])
@@ -191,7 +191,7 @@ def test_what_reaches_fsspec_has_an_installed_scheme_and_no_chain(text: str) -> 
     "source", ["DATA:image/png;base64," + DATA_URL.partition(",")[2], bytearray(PNG), memoryview(PNG)]
 )
 def test_schemes_have_no_case_and_bytes_many_types(source: Any) -> None:
-    assert sources.picture(source, fetch=fetch) == Upload(PNG, "input_reference.png", "image/png")
+    assert sources.picture(source, fetch=fetch) == InputFile(PNG, "input_reference.png", "image/png")
 
 
 def test_a_two_slash_file_uri_is_told_of_the_third() -> None:
@@ -233,7 +233,7 @@ def test_an_object_is_read_in_bounds(monkeypatch: pytest.MonkeyPatch, as_path: b
     stored = Stored(PNG)
     monkeypatch.setattr(ObjectStoragePath, "open", stored)
     source = ObjectStoragePath("s3://bucket/a/cat.png") if as_path else uri
-    assert sources.picture(source, fetch=fetch, storage_conn_id="aws") == Upload(PNG, "cat.png", "image/png")
+    assert sources.picture(source, fetch=fetch, storage_conn_id="aws") == InputFile(PNG, "cat.png", "image/png")
     assert stored.asked == [sources.MAX_PICTURE_BYTES + 1]
 
 

@@ -19,9 +19,9 @@ from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import bounded_body, flows, wait_flow
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.flows import Jitter, OnChange
-from airflow_provider_sora.api.http.http_codec import Wire, ssl_context
+from airflow_provider_sora.api.http.http_codec import HttpCodec, ssl_context
 from airflow_provider_sora.api.http.pages import Pages
-from airflow_provider_sora.api.http.response_body import AsyncBody, Body
+from airflow_provider_sora.api.http.response_body import AsyncResponseBody, ResponseBody
 from airflow_provider_sora.api.http.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Send, Sleep, Step, advance
 from airflow_provider_sora.api.http.time_limit import keep_time_limit, time_limit
 from airflow_provider_sora.api.protocol.models import Video
@@ -30,7 +30,7 @@ from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 from airflow_provider_sora.masking import masked_logs
 
-AnswerT = TypeVar("AnswerT")
+ResponseT = TypeVar("ResponseT")
 ResultT = TypeVar("ResultT")
 
 
@@ -68,12 +68,12 @@ class SoraClient:
         self.config = config
         self._policy = policy or RequestRetryPolicy()
         self._jitter = jitter
-        self._wire = Wire(config, clock, monotonic)
+        self._codec = HttpCodec(config, clock, monotonic)
         self._sleep = sleep
         self._http = httpx.Client(transport=transport, verify=transport is None and ssl_context(config))
         keep_time_limit(self._http)
 
-    def send(self, request: Request[AnswerT], before_each: Callable[[], object] = tuple) -> AnswerT:
+    def send(self, request: Request[ResponseT], before_each: Callable[[], object] = tuple) -> ResponseT:
         """Send a request, again where that is safe, and return its answer.
 
         :param before_each: called each time before it is sent; what it raises ends the call
@@ -81,7 +81,7 @@ class SoraClient:
         """
         return self._run(flows.call(request, self._policy, self._jitter, before_each))
 
-    def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Response]:
+    def exchange(self, request: Request[ResponseT]) -> tuple[ResponseT, Response]:
         """Send a request once; its answer, and what it came with.
 
         :raises SoraError: what became of it instead
@@ -95,12 +95,12 @@ class SoraClient:
     @property
     def clock_offset_seconds(self) -> float:
         """How far the server's clock is ahead of ours, by the `Date` of its last answer."""
-        return self._wire.clock_offset_seconds
+        return self._codec.clock_offset_seconds
 
     @property
     def knows_server_clock(self) -> bool:
         """Whether the server has told the time (`Date`)."""
-        return self._wire.knows_server_clock
+        return self._codec.knows_server_clock
 
     def list_videos(self, first: ListVideos | None = None) -> Iterator[Video]:
         """The list's videos, page by page, in the server's order; always ends."""
@@ -142,7 +142,7 @@ class SoraClient:
                 return stop.value  # type: ignore[no-any-return]
 
     def _drive(self, flow: Flow[ResultT]) -> Generator[bytes, None, ResultT]:
-        body = Body()
+        body = ResponseBody()
         outcome: Outcome | None = None
         try:
             while True:
@@ -156,38 +156,38 @@ class SoraClient:
         finally:
             body.close()
 
-    def _perform(self, step: Step, body: Body) -> Outcome:
+    def _perform(self, step: Step, body: ResponseBody) -> Outcome:
         try:
-            with time_limit(self._wire.longest(step)):
+            with time_limit(self._codec.step_limit(step)):
                 return self._take(step, body)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         except (httpx.InvalidURL, UnicodeError) as error:
             return _no_location(error)
 
-    def _take(self, step: Step, body: Body) -> Response:
+    def _take(self, step: Step, body: ResponseBody) -> Response:
         match step:
             case Send():
                 return self._send(step)
             case Open():
                 body.close()  # a server may have room for one connection only
-                body.open(self._http.send(self._wire.request(step), stream=True))
-                return self._wire.reply(body.response, b"")
+                body.open(self._http.send(self._codec.build_request(step), stream=True))
+                return self._codec.parse_response(body.response, b"")
             case OpenUrl():
                 body.close()
-                body.open(self._http.send(self._wire.foreign_request(step), stream=True))
-                return self._wire.reply(body.response, b"", step.url)
+                body.open(self._http.send(self._codec.build_public_request(step), stream=True))
+                return self._codec.parse_response(body.response, b"", step.url)
             case Read():
-                return self._wire.chunk(body.read())
+                return self._codec.parse_chunk(body.read())
             case Sleep():
                 self._sleep(step.seconds)
-        return self._wire.now()
+        return self._codec.now()
 
     def _send(self, step: Send) -> Response:
-        ends_at = self._wire.monotonic() + self._wire.limit(step)
-        response = self._http.send(self._wire.request(step), stream=True)
+        ends_at = self._codec.monotonic() + self._codec.limit(step)
+        response = self._http.send(self._codec.build_request(step), stream=True)
         try:
-            return self._wire.reply(response, bounded_body.read(response, ends_at, self._wire.monotonic))
+            return self._codec.parse_response(response, bounded_body.read(response, ends_at, self._codec.monotonic))
         finally:
             response.close()
 
@@ -215,7 +215,7 @@ class AsyncSoraClient:
         self.config = config
         self._policy = policy or RequestRetryPolicy()
         self._jitter = jitter
-        self._wire = Wire(config, clock, monotonic)
+        self._codec = HttpCodec(config, clock, monotonic)
         self._sleep = sleep
         self._http = httpx.AsyncClient(transport=transport, verify=verify)
 
@@ -224,14 +224,14 @@ class AsyncSoraClient:
         """A client whose certificates were read off the loop."""
         return cls(config, policy, verify=await asyncio.to_thread(ssl_context, config))
 
-    async def send(self, request: Request[AnswerT]) -> AnswerT:
+    async def send(self, request: Request[ResponseT]) -> ResponseT:
         """Send a request, again where that is safe, and return its answer.
 
         :raises SoraError: what became of it instead
         """
         return await self._run(flows.call(request, self._policy, self._jitter))
 
-    async def exchange(self, request: Request[AnswerT]) -> tuple[AnswerT, Response]:
+    async def exchange(self, request: Request[ResponseT]) -> tuple[ResponseT, Response]:
         """Send a request once; its answer, and what it came with.
 
         :raises SoraError: what became of it instead
@@ -259,7 +259,7 @@ class AsyncSoraClient:
     @property
     def clock_offset_seconds(self) -> float:
         """How far the server's clock is ahead of ours, by the `Date` of its last answer."""
-        return self._wire.clock_offset_seconds
+        return self._codec.clock_offset_seconds
 
     async def close(self) -> None:
         """Close the connections."""
@@ -277,7 +277,7 @@ class AsyncSoraClient:
         return results[0]
 
     async def _drive(self, flow: Flow[ResultT], results: list[ResultT]) -> AsyncGenerator[bytes, None]:
-        body = AsyncBody()
+        body = AsyncResponseBody()
         outcome: Outcome | None = None
         try:
             while True:
@@ -293,38 +293,38 @@ class AsyncSoraClient:
         finally:
             await body.close()
 
-    async def _perform(self, step: Step, body: AsyncBody) -> Outcome:
+    async def _perform(self, step: Step, body: AsyncResponseBody) -> Outcome:
         try:
-            async with bounded_body.within(self._wire.longest(step)):
+            async with bounded_body.within(self._codec.step_limit(step)):
                 return await self._take(step, body)
         except (httpx.RequestError, SoraConfigError, SoraConnectionError) as error:
             return error
         except (httpx.InvalidURL, UnicodeError) as error:
             return _no_location(error)
 
-    async def _take(self, step: Step, body: AsyncBody) -> Response:
+    async def _take(self, step: Step, body: AsyncResponseBody) -> Response:
         match step:
             case Send():
                 return await self._send(step)
             case Open():
                 await body.close()
-                await body.open(await self._http.send(self._wire.request(step), stream=True))
-                return self._wire.reply(body.response, b"")
+                await body.open(await self._http.send(self._codec.build_request(step), stream=True))
+                return self._codec.parse_response(body.response, b"")
             case OpenUrl():
                 await body.close()
-                request = await asyncio.to_thread(self._wire.foreign_request, step)
+                request = await asyncio.to_thread(self._codec.build_public_request, step)
                 await body.open(await self._http.send(request, stream=True))
-                return self._wire.reply(body.response, b"", step.url)
+                return self._codec.parse_response(body.response, b"", step.url)
             case Read():
-                return self._wire.chunk(await body.read())
+                return self._codec.parse_chunk(await body.read())
             case Sleep():
                 await self._sleep(step.seconds)
-        return self._wire.now()
+        return self._codec.now()
 
     async def _send(self, step: Send) -> Response:
-        response = await self._http.send(self._wire.request(step), stream=True)
+        response = await self._http.send(self._codec.build_request(step), stream=True)
         try:
-            return self._wire.reply(response, await bounded_body.read_async(response))
+            return self._codec.parse_response(response, await bounded_body.read_async(response))
         finally:
             await response.aclose()
 

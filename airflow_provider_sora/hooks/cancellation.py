@@ -16,7 +16,7 @@ from airflow_provider_sora.exceptions import (
 _KILL_SECONDS = 5.0
 
 
-def in_a_hurry(config: SoraConfig) -> SoraConfig:
+def with_short_timeouts(config: SoraConfig) -> SoraConfig:
     """The same server with short time limits: a task that is killed has not long to live."""
     return replace(
         config,
@@ -35,7 +35,7 @@ def reason_to_stay(video: Video) -> str | None:
     """Why a job is not deleted that the server shows so: a finished video is not to be lost."""
     if video.status.is_running:
         return None
-    return f"video {video.id} stays on the server: its job has ended ({video.server_status or video.status.value})"
+    return f"video {video.id} stays on the server: its job has ended ({video.raw_status or video.status.value})"
 
 
 def not_cancelled(video_id: str, error: SoraError) -> str:

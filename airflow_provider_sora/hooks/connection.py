@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.compat import Connection, conf
 from airflow_provider_sora.exceptions import (
-    SoraAnswerError,
     SoraAuthError,
     SoraConfigError,
     SoraConnectionError,
     SoraError,
     SoraNotFoundError,
+    SoraResponseError,
     SoraUnsupportedError,
 )
 from airflow_provider_sora.get_provider_info import CONN_FIELDS
@@ -141,6 +141,6 @@ def explain(error: SoraError) -> str:
         return f"Wrong host, or the server is down: {error}"
     if isinstance(error, SoraAuthError):
         return f"The server is there but refuses the key (Password, or `auth` in Extra): {error}"
-    if isinstance(error, SoraNotFoundError | SoraUnsupportedError | SoraAnswerError):
+    if isinstance(error, SoraNotFoundError | SoraUnsupportedError | SoraResponseError):
         return f"A server is there, but no Videos API under this path (Host), or one that has no list: {error}"
     return f"{error}"

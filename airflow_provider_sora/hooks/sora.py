@@ -25,25 +25,25 @@ from airflow_provider_sora.api.protocol.requests import (
     EditVideo,
     ExtendVideo,
     GetCharacter,
+    InputFile,
     ListVideos,
     Reference,
     RemixVideo,
     Request,
     RetrieveVideo,
-    Upload,
     Variant,
 )
 from airflow_provider_sora.api.protocol.uploads import Fit
 from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
 from airflow_provider_sora.exceptions import (
-    SoraAnswerError,
     SoraConfigError,
     SoraConnectionError,
     SoraError,
+    SoraResponseError,
     SoraStatusError,
 )
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_sora.hooks.cancellation import cancelled, in_a_hurry, not_cancelled, reason_to_stay
+from airflow_provider_sora.hooks.cancellation import cancelled, not_cancelled, reason_to_stay, with_short_timeouts
 from airflow_provider_sora.hooks.connection import explain, read_config
 from airflow_provider_sora.hooks.dual_call import api_call
 from airflow_provider_sora.masking import quoted
@@ -157,7 +157,7 @@ class SoraHook(BaseHook):
         """Make a character from a video file of 2 to 4 seconds, in any form that `sources.video` takes but an id."""
         validation.check_name(name)
         source = self._video(video, storage_conn_id)
-        if not isinstance(source, Upload):
+        if not isinstance(source, InputFile):
             raise SoraConfigError(f"video is {quoted(video)}; a character is made from a file, not from a video's id")
         return build(CreateCharacter, name=name, video=source, **fields)
 
@@ -205,11 +205,11 @@ class SoraHook(BaseHook):
 
         :raises SoraConfigError: the connection cannot be used
         """
-        config = self._hurried_config()
+        config = self._config_with_short_timeouts()
         try:
             with SoraClient(config, RequestRetryPolicy(attempts=1)) as client:
                 return client.send(build(RetrieveVideo, video_id=video_id))
-        except (SoraConnectionError, SoraStatusError, SoraAnswerError) as error:
+        except (SoraConnectionError, SoraStatusError, SoraResponseError) as error:
             self.log.info("Video %s could not be polled: %s", video_id, error)
             return None
 
@@ -219,7 +219,7 @@ class SoraHook(BaseHook):
         Each request is sent once and may take a few seconds. A video that is finished stays: it is paid for.
         """
         try:
-            with SoraClient(self._hurried_config(), RequestRetryPolicy(attempts=1)) as client:
+            with SoraClient(self._config_with_short_timeouts(), RequestRetryPolicy(attempts=1)) as client:
                 reason = reason_to_stay(client.send(build(RetrieveVideo, video_id=video_id)))
                 if reason is not None:
                     return reason
@@ -231,7 +231,9 @@ class SoraHook(BaseHook):
         """`cancel_video` for an event loop."""
         try:
             config = read_config(*await get_async_connection(self, self.sora_conn_id))
-            async with await AsyncSoraClient.create(in_a_hurry(config), RequestRetryPolicy(attempts=1)) as client:
+            async with await AsyncSoraClient.create(
+                with_short_timeouts(config), RequestRetryPolicy(attempts=1)
+            ) as client:
                 reason = reason_to_stay(await client.send(build(RetrieveVideo, video_id=video_id)))
                 if reason is not None:
                     return reason
@@ -239,9 +241,9 @@ class SoraHook(BaseHook):
         except SoraError as error:
             return not_cancelled(video_id, error)
 
-    def _hurried_config(self) -> SoraConfig:
+    def _config_with_short_timeouts(self) -> SoraConfig:
         connection = self.get_connection(self.sora_conn_id)
-        return in_a_hurry(read_config(connection, connection.extra_dejson))
+        return with_short_timeouts(read_config(connection, connection.extra_dejson))
 
     def wait_for_video(self, wait: Wait, on_change: OnChange) -> Video:
         """Hold the thread until the job has ended; tasks had better defer."""
@@ -296,7 +298,7 @@ class SoraHook(BaseHook):
     def _allowed_paths(self) -> tuple[str, ...] | None:
         return self.get_conn().config.allowed_paths
 
-    def _video(self, video: Any, storage_conn_id: str | None) -> Upload | Reference:
+    def _video(self, video: Any, storage_conn_id: str | None) -> InputFile | Reference:
         return sources.video(
             video, fetch=self._fetch, storage_conn_id=storage_conn_id, allowed_paths=self._allowed_paths
         )

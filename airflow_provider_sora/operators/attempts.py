@@ -40,7 +40,7 @@ def attempt_of(
         was_cleared=is_later and store is None and not is_retry and not reuse,
         reuse=reuse,
         on_ambiguous=on_ambiguous,
-        has_a_retry=try_number <= generation,
+        has_retries_left=try_number <= generation,
         claims=XComClaims(context, step),
         log=log,
     )

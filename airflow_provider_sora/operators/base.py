@@ -34,7 +34,7 @@ _MOST_SECONDS = 10 * 366 * 86_400.0  # a deadline has to fit into a date
 
 
 @contextmanager
-def failing_fast() -> Iterator[None]:
+def fail_without_retry() -> Iterator[None]:
     """Turn an error that a retry cannot help into one that Airflow does not retry."""
     try:
         yield
@@ -130,12 +130,12 @@ class SoraJobOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Turn the event of a wait into the manifest, or into the error it stands for; start the next step, if any."""
-        with failing_fast():
+        with fail_without_retry():
             ended = VideoEvent.parse(event)
         self._check_job(context, ended)
         goes_on = ended.video is not None and ended.step + 1 < self.step_count()
         self._mark(context, ended.step, "open" if goes_on or ended.leaves_running else "done")
-        with failing_fast():
+        with fail_without_retry():
             manifest = ended.manifest()
         self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
         return self._make(context, ended.step + 1, manifest) if goes_on else manifest.to_json()
@@ -162,7 +162,7 @@ class SoraJobOperator(BaseOperator):
             self._attempt(context, each).mark(stage)
 
     def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
-        with failing_fast(), SoraHook(self.sora_conn_id) as hook:
+        with fail_without_retry(), SoraHook(self.sora_conn_id) as hook:
             video = self._submit(context, hook, step, source)
             self._running = video.id
             if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
@@ -178,7 +178,7 @@ class SoraJobOperator(BaseOperator):
 
     def _submit(self, context: Context, hook: SoraHook, step: int, source: VideoManifest | None) -> Video:
         attempt = self._attempt(context, step)
-        self._has_a_retry = attempt.has_a_retry
+        self._has_a_retry = attempt.has_retries_left
         request = cast("JobRequest", self.build_request(hook, step, source))
         video = submit_once(hook.get_conn(), request, attempt)
         if "ti" in context:
@@ -229,7 +229,7 @@ class SoraJobOperator(BaseOperator):
                 video_id=wait.video_id,
                 deadline=wait.deadline,
                 poll_interval=wait.poll_interval_seconds,
-                since=wait.since,
+                since=wait.submitted_at,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
                 keep_on_clear=self.reuse_on_clear,

@@ -14,7 +14,7 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNot
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import masked, quoted
-from airflow_provider_sora.operators.base import SoraJobOperator, constant, failing_fast, further_fields
+from airflow_provider_sora.operators.base import SoraJobOperator, constant, fail_without_retry, further_fields
 from airflow_provider_sora.sources import ReferenceAs, check_ids, video_id_of
 
 
@@ -221,7 +221,7 @@ class SoraCreateCharacterOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
         """Make the character."""
-        with failing_fast(), SoraHook(self.sora_conn_id) as hook:
+        with fail_without_retry(), SoraHook(self.sora_conn_id) as hook:
             fields = further_fields(self.parameters, "name", "video")
             character = hook.create_character(self.name, self.video, storage_conn_id=self.storage_conn_id, **fields)
         name = character.name and masked(character.name)
@@ -262,7 +262,7 @@ class SoraDeleteVideoOperator(BaseOperator):
                 self.log.error("%s", error)  # noqa: TRY400 - the first one is raised below, with its traceback
                 errors.append(error)
         if errors:
-            with failing_fast():
+            with fail_without_retry():
                 raise errors[0]
         return gone
 

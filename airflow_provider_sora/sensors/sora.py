@@ -21,7 +21,7 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
-from airflow_provider_sora.operators.base import constant, failing_fast
+from airflow_provider_sora.operators.base import constant, fail_without_retry
 from airflow_provider_sora.sources import check_ids, video_id_of
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 
@@ -60,7 +60,7 @@ class SoraVideoSensor(BaseSensorOperator):
         """Poll the job until it has ended: once here, and then in the triggerer where it still runs."""
         if not self.deferrable:
             return super().execute(context)
-        with failing_fast():
+        with fail_without_retry():
             video_id, conn_id = self._where()
             with SoraHook(conn_id) as hook:
                 video = hook.poll_video(video_id)
@@ -85,7 +85,7 @@ class SoraVideoSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """Turn the event of a wait into the manifest, or into the error it stands for."""
         try:
-            with failing_fast():
+            with fail_without_retry():
                 return VideoEvent.parse(event).manifest().to_json()
         except Exception as error:
             if self.soft_fail:
@@ -94,7 +94,7 @@ class SoraVideoSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Look at the job once."""
-        with failing_fast():
+        with fail_without_retry():
             video_id, conn_id = self._where()
             with SoraHook(conn_id) as hook:
                 video = hook.get_video(video_id)

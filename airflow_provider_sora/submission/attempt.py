@@ -10,7 +10,7 @@ from typing import Literal
 from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission import record
 from airflow_provider_sora.submission.claims import Claims, NoClaims
-from airflow_provider_sora.submission.record import Record, Stage, Store
+from airflow_provider_sora.submission.record import Record, Stage, StateStore
 
 OnAmbiguous = Literal["fail", "submit"]
 
@@ -24,18 +24,18 @@ class Attempt:
     :param since: unix seconds since when an earlier try without a record can have submitted; None: there was none
     :param was_cleared: without a record: that earlier try may have ended well, and its video is not wanted; a job that
         still runs is
-    :param has_a_retry: another try is to come should this one fail
+    :param has_retries_left: another try is to come should this one fail
     :param reuse: take what a cleared try left, finished or not
     """
 
-    store: Store | None = None
+    store: StateStore | None = None
     key: str = "sora_video_0"
     generation: int = 0
     since: float | None = None
     was_cleared: bool = False
     reuse: bool = False
     on_ambiguous: OnAmbiguous = "fail"
-    has_a_retry: bool = False
+    has_retries_left: bool = False
     claims: Claims = field(default_factory=NoClaims)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

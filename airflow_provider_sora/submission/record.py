@@ -127,7 +127,7 @@ class Record(BaseModel):
         return self.model_copy(update=changes)
 
 
-class Store(Protocol):
+class StateStore(Protocol):
     """What outlives the process: Airflow's task state store."""
 
     def get(self, key: str) -> Any:
@@ -140,7 +140,7 @@ class Store(Protocol):
         """Forget a value."""
 
 
-def load(store: Store, key: str) -> Record | None:
+def load(store: StateStore, key: str) -> Record | None:
     """The record of an earlier try.
 
     :raises SoraUndecidedError: there is something else; submitting anew could pay for a video twice
@@ -158,7 +158,7 @@ def load(store: Store, key: str) -> Record | None:
         raise _unreadable(key, f"no record of this package ({wrong})") from None
 
 
-def save(store: Store, key: str, record: Record) -> None:
+def save(store: StateStore, key: str, record: Record) -> None:
     """Remember a record."""
     store.set(key, record.model_dump(mode="json"))
 

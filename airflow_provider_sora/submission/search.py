@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_sora.api.client import SoraClient
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import JobRequest
-from airflow_provider_sora.exceptions import SoraAnswerError, SoraError, SoraUndecidedError
+from airflow_provider_sora.exceptions import SoraError, SoraResponseError, SoraUndecidedError
 from airflow_provider_sora.submission import claims, lookup
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.matching import (
@@ -62,7 +62,7 @@ class Search:
         try:
             return self._look_up(intent)
         except SoraError as error:
-            if error.retryable and not isinstance(error, SoraAnswerError):
+            if error.retryable and not isinstance(error, SoraResponseError):
                 raise  # a server that is down for a moment decides nothing
             return Nothing() if intent.refused_once else Undecided(f"the server's list does not tell ({error})")
 

@@ -15,7 +15,7 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
-from airflow_provider_sora.operators.base import failing_fast
+from airflow_provider_sora.operators.base import fail_without_retry
 from airflow_provider_sora.transfers.keys import check_key, safe_slug
 from airflow_provider_sora.transfers.lineage import openlineage, tell_hook_lineage, tell_outlets
 from airflow_provider_sora.transfers.mover import IfExists, Mover, StoredFile, VideoToMove
@@ -80,7 +80,7 @@ class SoraTransferOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Move each variant of each video."""
-        with failing_fast():
+        with fail_without_retry():
             files = [asdict(file) for file in self._move(self._videos())]
         tell_outlets(context, self.outlets, files)
         tell_hook_lineage(self, files)

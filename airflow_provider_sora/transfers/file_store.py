@@ -11,7 +11,7 @@ from uuid import uuid4
 from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import Found, Store, Target, Upload
+from airflow_provider_sora.transfers.store import ObjectInfo, Store, Target, Upload
 
 if TYPE_CHECKING:
     from airflow_provider_sora.compat import ObjectStoragePath
@@ -25,7 +25,7 @@ class FileStore(Store):
     :param conn_id: its connection, which may stand in the URL too
     """
 
-    keeps_labels = False
+    keeps_metadata = False
 
     def __init__(self, conn_id: str | None) -> None:
         # An argument of None would hide the connection in the URL (Airflow 2.11).
@@ -42,7 +42,7 @@ class FileStore(Store):
         """
         _ = self._path(key).fs
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ObjectInfo | None:
         path = self._path(key)
         try:
             about = path.fs.info(path.path)
@@ -50,7 +50,7 @@ class FileStore(Store):
             return None
         if about["type"] == "directory":
             raise self.is_folder(key)
-        return Found(about["size"], "", {})
+        return ObjectInfo(about["size"], "", {})
 
     def sha256(self, key: str) -> str:
         """The digest of a file, in hex, by reading it."""
@@ -109,7 +109,7 @@ class FileUpload(Upload):
         with suppress(AttributeError, OSError):  # only a local file has a descriptor
             os.fsync(self._file.fileno())
         self._file.close()
-        if not (self._target.only_new and self._link()):
+        if not (self._target.create_only and self._link()):
             self._fs.mv(self._hidden, self._path)
         return False
 

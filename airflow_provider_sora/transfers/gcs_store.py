@@ -11,7 +11,7 @@ from airflow_provider_sora import masking
 from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import Found, Store, Target, Upload, digest_label, labels_of
+from airflow_provider_sora.transfers.store import ObjectInfo, Store, Target, Upload, digest_metadata, metadata_of
 
 log = masking.logger(__name__)
 
@@ -44,11 +44,11 @@ class GCSStore(Store):
     def uri(self, key: str) -> str:
         return f"gs://{self.bucket.name}/{key}"
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ObjectInfo | None:
         blob = self.bucket.get_blob(key)
         if blob is None:
             return None
-        return Found(blob.size, blob.content_type or "", labels_of(blob.metadata))
+        return ObjectInfo(blob.size, blob.content_type or "", metadata_of(blob.metadata))
 
     def begin(self, target: Target) -> Upload:
         from google.cloud.storage.fileio import BlobWriter
@@ -58,7 +58,7 @@ class GCSStore(Store):
         return GCSUpload(self, target, blob, writer)
 
     def put(self, target: Target, content: Content, part: Part) -> bool:
-        blob = self._blob(target, digest_label(content))
+        blob = self._blob(target, digest_metadata(content))
         data = part.read()
         with _Refusals(self, target):
             blob.upload_from_file(BytesIO(data), size=len(data), **self.options(target))
@@ -70,7 +70,7 @@ class GCSStore(Store):
             "content_type": self._properties.get("content_type", target.content_type),
             "predefined_acl": self._acl,
             "checksum": "crc32c",
-            "if_generation_match": 0 if target.only_new else None,
+            "if_generation_match": 0 if target.create_only else None,
         }
 
     def _check(self, blob: Any, data: bytes) -> bool:
@@ -94,7 +94,7 @@ class GCSStore(Store):
         for name, value in self._properties.items():
             if name != "content_type":
                 setattr(blob, name, value)
-        blob.metadata = {**self._properties.get("metadata", {}), **target.labels(), **more}
+        blob.metadata = {**self._properties.get("metadata", {}), **target.metadata(), **more}
         return blob
 
 
@@ -125,7 +125,7 @@ class GCSUpload(Upload):
 
         try:
             self._blob.reload()
-            self._blob.metadata = {**(self._blob.metadata or {}), **digest_label(content)}
+            self._blob.metadata = {**(self._blob.metadata or {}), **digest_metadata(content)}
             self._blob.patch(if_metageneration_match=self._blob.metageneration)
         except GoogleAPIError as error:
             uri = self._store.uri(self._target.key)

@@ -30,7 +30,7 @@ from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.keys import fill_key
 from airflow_provider_sora.transfers.pipeline import Parts, move
 from airflow_provider_sora.transfers.progress import Progress
-from airflow_provider_sora.transfers.store import Found, Store, Target
+from airflow_provider_sora.transfers.store import ObjectInfo, Store, Target
 from airflow_provider_sora.transfers.stream import ContentStream, TransferStoppedError
 
 IfExists = Literal["skip", "replace", "fail"]
@@ -140,7 +140,7 @@ class Mover:
             same = existing.compare(key, stream)
             if same is not None:
                 return same
-            target = Target(key, video_id, variant, stream.content_type, existing.only_new)
+            target = Target(key, video_id, variant, stream.content_type, existing.create_only)
             try:
                 content, confirmed = move(stream, self._open_store, target, self._parts)
             except SoraTargetExistsError:
@@ -211,7 +211,7 @@ class _Existing:
         self._if_exists = if_exists
         self._video_id = video_id
         self._variant = variant
-        self.only_new = if_exists != "replace"
+        self.create_only = if_exists != "replace"
 
     @property
     def _store(self) -> Store:
@@ -232,7 +232,7 @@ class _Existing:
                 return done
         return None
 
-    def _find(self, key: str) -> Found | None:
+    def _find(self, key: str) -> ObjectInfo | None:
         try:
             return self._store.find(key)
         except SoraError:
@@ -243,15 +243,15 @@ class _Existing:
             log.warning("%s cannot be looked up, and will be written: %s", self._store.uri(key), error)
             return None
 
-    def _judge(self, key: str, found: Found) -> StoredFile | None:
+    def _judge(self, key: str, found: ObjectInfo) -> StoredFile | None:
         if self._if_exists == "fail":
             raise self._store.exists(key)
         if found.is_of(self._video_id, self._variant):
             if found.sha256:
                 uri, size, kind = self._store.uri(key), found.size_bytes, found.content_type
                 return StoredFile(self._video_id, self._variant, uri, size, kind, found.sha256, verified=True)
-            self.only_new = False  # an earlier try died before it had written the digest: move it again
-        elif self._if_exists == "skip" and self._store.keeps_labels:
+            self.create_only = False  # an earlier try died before it had written the digest: move it again
+        elif self._if_exists == "skip" and self._store.keeps_metadata:
             raise self._other(key)
         return None
 

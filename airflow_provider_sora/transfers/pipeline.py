@@ -77,7 +77,7 @@ def move(stream: ContentStream, open_store: Callable[[], Store], target: Target,
         if upload is None:
             parts.give_back(first)
     try:
-        with _Courier(upload, store.workers, parts) as courier:
+        with PartUploader(upload, store.workers, parts) as courier:
             courier.bring(first)
             while not stream.at_end():
                 courier.bring(parts.take(stream))
@@ -87,7 +87,7 @@ def move(stream: ContentStream, open_store: Callable[[], Store], target: Target,
         raise
 
 
-class _Courier:
+class PartUploader:
     """Brings parts to an upload on threads of its own; once one has failed it brings no more.
 
     Leaving it waits for what is on its way: a part that arrives behind an abort would stay, and be paid for.

@@ -13,7 +13,15 @@ from airflow_provider_sora import masking
 from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload, digest_label, labels_of
+from airflow_provider_sora.transfers.store import (
+    DIGEST_KEY,
+    ObjectInfo,
+    Store,
+    Target,
+    Upload,
+    digest_metadata,
+    metadata_of,
+)
 
 log = masking.logger(__name__)
 
@@ -44,14 +52,14 @@ class S3Store(Store):
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ObjectInfo | None:
         head = self._head(key)
         if head is None:
             return None
-        labels = labels_of(head["Metadata"])
-        if DIGEST_LABEL not in labels and head.get("TagCount", 1):
-            labels |= {name: value for name, value in self._tags(key).items() if name == DIGEST_LABEL}
-        return Found(head["ContentLength"], head.get("ContentType", ""), labels)
+        labels = metadata_of(head["Metadata"])
+        if DIGEST_KEY not in labels and head.get("TagCount", 1):
+            labels |= {name: value for name, value in self._tags(key).items() if name == DIGEST_KEY}
+        return ObjectInfo(head["ContentLength"], head.get("ContentType", ""), labels)
 
     def begin(self, target: Target) -> Upload:
         self._abort_leftovers(target.key)
@@ -69,7 +77,7 @@ class S3Store(Store):
 
         self._abort_leftovers(target.key)
         digest = base64.b64encode(bytes.fromhex(content.sha256)).decode()
-        metadata = self._metadata(target) | digest_label(content)
+        metadata = self._metadata(target) | digest_metadata(content)
         checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digest} if self.part_checksum() else {}
         try:
             answer = self.call(
@@ -118,7 +126,7 @@ class S3Store(Store):
         return {"ContentType": self._arguments.get("ContentType", target.content_type), **tagging}
 
     def _metadata(self, target: Target) -> dict[str, str]:
-        return {**self._arguments.get("Metadata", {}), **target.labels()}
+        return {**self._arguments.get("Metadata", {}), **target.metadata()}
 
     def part_checksum(self) -> dict[str, str]:
         """A checksum with each part, unless the connection says that its server knows none, or the user names one."""
@@ -210,7 +218,7 @@ class S3Upload(Upload):
             raise error from None
         ours = found is not None and found.is_of(self._target.video_id, self._target.variant)
         if not ours or found is None or found.size_bytes != content.size_bytes:
-            if self._target.only_new and found is not None:
+            if self._target.create_only and found is not None:
                 raise self._store.exists(self._target.key) from error
             raise error
         with suppress(ClientError):  # what was refused because it exists is still open
@@ -223,7 +231,7 @@ class S3Upload(Upload):
 
         if not content.end_verified:
             return
-        tags = {**self._store.tags, **digest_label(content)}
+        tags = {**self._store.tags, **digest_metadata(content)}
         try:
             self._store.call(
                 "PutObjectTagging",
@@ -238,7 +246,7 @@ class S3Upload(Upload):
 
 
 def _only_new(target: Target) -> dict[str, str]:
-    return {"IfNoneMatch": "*"} if target.only_new else {}
+    return {"IfNoneMatch": "*"} if target.create_only else {}
 
 
 _METHODS = {

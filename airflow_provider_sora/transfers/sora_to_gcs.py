@@ -10,7 +10,7 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.gcs_store import GCSStore
 from airflow_provider_sora.transfers.keys import text_of
-from airflow_provider_sora.transfers.store import needing
+from airflow_provider_sora.transfers.store import require_extra
 
 if TYPE_CHECKING:
     from airflow.providers.google.cloud.hooks.gcs import GCSHook
@@ -80,7 +80,7 @@ class SoraToGCSOperator(SoraTransferOperator):
     @cached_property
     def gcs_hook(self) -> GCSHook:
         """The hook to Google's storage; the cloud's own library is imported here and not while a DAG is parsed."""
-        with needing("google"):
+        with require_extra("google"):
             from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
         return GCSHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)

@@ -11,7 +11,7 @@ from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.gcs_store import GCSStore
 from airflow_provider_sora.transfers.keys import check_local, text_of
 from airflow_provider_sora.transfers.s3_store import S3Store
-from airflow_provider_sora.transfers.store import Store, needing
+from airflow_provider_sora.transfers.store import Store, require_extra
 
 _S3 = frozenset({"s3", "s3a"})
 _GCS = frozenset({"gs", "gcs"})
@@ -75,13 +75,13 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
         return FileStore(self.storage_conn_id)
 
     def _s3(self, bucket: str, conn_id: str | None) -> S3Store:
-        with needing("amazon"):
+        with require_extra("amazon"):
             from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         return S3Store(S3Hook(aws_conn_id=conn_id).get_conn(), bucket, {}, {}, workers=self.part_concurrency)
 
     def _gcs(self, bucket: str, conn_id: str | None) -> GCSStore:
-        with needing("google"):
+        with require_extra("google"):
             from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
         client: Any = GCSHook(gcp_conn_id=conn_id or "google_cloud_default").get_conn()

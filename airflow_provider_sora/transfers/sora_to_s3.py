@@ -11,7 +11,7 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.keys import text_of
 from airflow_provider_sora.transfers.s3_store import S3Store
-from airflow_provider_sora.transfers.store import needing
+from airflow_provider_sora.transfers.store import require_extra
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -85,7 +85,7 @@ class SoraToS3Operator(SoraTransferOperator):
     @cached_property
     def s3_hook(self) -> S3Hook:
         """The hook to S3; the cloud's own library is imported here and not while a DAG is parsed."""
-        with needing("amazon"):
+        with require_extra("amazon"):
             from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         return S3Hook(aws_conn_id=self.aws_conn_id, verify=self.verify)
@@ -96,7 +96,7 @@ class SoraToS3Operator(SoraTransferOperator):
 
     def check_store(self) -> None:
         """Check the arguments by what boto3 takes."""
-        with needing("amazon"):
+        with require_extra("amazon"):
             self._arguments()
 
     def open_store(self) -> S3Store:

@@ -13,45 +13,45 @@ from airflow_provider_sora.api.protocol.requests import Variant
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTargetExistsError
 from airflow_provider_sora.transfers.part import Part
 
-VIDEO_LABEL = "sora-video-id"
-VARIANT_LABEL = "sora-variant"
-DIGEST_LABEL = "sha256"
+VIDEO_KEY = "sora-video-id"
+VARIANT_KEY = "sora-variant"
+DIGEST_KEY = "sha256"
 
 
 @dataclass(frozen=True)
 class Target:
     """Where one file goes, and what it is.
 
-    :param only_new: write only where there is nothing yet
+    :param create_only: write only where there is nothing yet
     """
 
     key: str
     video_id: str
     variant: Variant
     content_type: str
-    only_new: bool
+    create_only: bool
 
-    def labels(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """What is written beside the bytes, where the store has room for that. ASCII, as S3 asks for."""
-        return {VIDEO_LABEL: _ascii(self.video_id), VARIANT_LABEL: self.variant}
+        return {VIDEO_KEY: _ascii(self.video_id), VARIANT_KEY: self.variant}
 
 
 @dataclass(frozen=True)
-class Found:
+class ObjectInfo:
     """What lies at a key; `labels` as this package, or anybody else, has written them."""
 
     size_bytes: int
     content_type: str
-    labels: Mapping[str, str]
+    metadata: Mapping[str, str]
 
     @property
     def sha256(self) -> str | None:
         """The digest that was written beside the bytes."""
-        return self.labels.get(DIGEST_LABEL)
+        return self.metadata.get(DIGEST_KEY)
 
     def is_of(self, video_id: str, variant: Variant) -> bool:
         """Whether this package has written it, from this variant of this video."""
-        return (self.labels.get(VIDEO_LABEL), self.labels.get(VARIANT_LABEL)) == (_ascii(video_id), variant)
+        return (self.metadata.get(VIDEO_KEY), self.metadata.get(VARIANT_KEY)) == (_ascii(video_id), variant)
 
 
 class Upload(ABC):
@@ -78,18 +78,18 @@ class Store(ABC):
     """A place for files.
 
     :param workers: how many parts of one file may be on their way at once; with 1 they arrive in order
-    :param keeps_labels: whether it has room for a file's video id and digest
+    :param keeps_metadata: whether it has room for a file's video id and digest
     """
 
     workers = 1
-    keeps_labels = True
+    keeps_metadata = True
 
     @abstractmethod
     def uri(self, key: str) -> str:
         """The address of a file."""
 
     @abstractmethod
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ObjectInfo | None:
         """What lies at `key`.
 
         :raises SoraConfigError: a folder does
@@ -111,18 +111,18 @@ class Store(ABC):
         return SoraTargetExistsError(f"{self.uri(key)} exists, and is not to be replaced (if_exists)")
 
 
-def digest_label(content: Content) -> dict[str, str]:
+def digest_metadata(content: Content) -> dict[str, str]:
     """The digest, for content whose end is proved: a file that has it need not be moved again."""
-    return {DIGEST_LABEL: content.sha256} if content.end_verified else {}
+    return {DIGEST_KEY: content.sha256} if content.end_verified else {}
 
 
-def labels_of(metadata: Mapping[str, str] | None) -> dict[str, str]:
+def metadata_of(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """A store's metadata with names as they were written: some stores change upper and lower case."""
     return {name.lower(): value for name, value in (metadata or {}).items()}
 
 
 @contextmanager
-def needing(extra: str) -> Iterator[None]:
+def require_extra(extra: str) -> Iterator[None]:
     """Say which extra brings a cloud's library, where it is missing."""
     try:
         yield

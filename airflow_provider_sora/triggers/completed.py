@@ -9,7 +9,7 @@ from typing import Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_sora import masking
-from airflow_provider_sora.api.poller.completion_feed import Arrivals
+from airflow_provider_sora.api.poller.completion_feed import CompletionFeed
 from airflow_provider_sora.compat import BaseEventTrigger
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
@@ -68,12 +68,12 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Manifests of videos as they are completed, without end. A look that fails is made again at the next."""
         conn_id, pause = kwargs["sora_conn_id"], kwargs["poll_interval"]
-        arrivals = Arrivals()
+        arrivals = CompletionFeed()
         async with SoraHook(conn_id) as hook:
             client = await hook.shared_async_conn()
             while True:
                 try:
-                    async for video in arrivals.look(client):
+                    async for video in arrivals.poll(client):
                         yield VideoManifest.of(video, conn_id).to_json()
                 except SoraError as error:
                     if not error.retryable:

@@ -183,4 +183,4 @@ class SoraVideoTrigger(BaseTrigger):
 def progress_line(video: Video) -> tuple[str, ...]:
     """What to log of a job that has moved: a format and its arguments."""
     progress = "" if video.progress is None else f", {video.progress:g} %"
-    return ("Video %s: %s%s", video.id, masking.masked(video.server_status or video.status.value), progress)
+    return ("Video %s: %s%s", video.id, masking.masked(video.raw_status or video.status.value), progress)

@@ -18,7 +18,7 @@ from airflow_provider_sora.api.http.flows import OnChange
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import ListVideos, Request
 
-AnswerT = TypeVar("AnswerT")
+ResponseT = TypeVar("ResponseT")
 Answer = httpx.Response | Exception
 
 CONFIG = SoraConfig("http://server", api_key="secret-key-123")
@@ -56,15 +56,15 @@ class Server:
     def handle(self, request: httpx.Request) -> httpx.Response:
         request.read()
         self.requests.append(request)
-        reply = self.answers.pop(0)
-        if isinstance(reply, Exception):
-            raise reply
-        if not isinstance(reply, httpx.Response):
-            return reply(request)
-        if not reply.is_stream_consumed and not reply.is_closed:
-            return reply
+        response = self.answers.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        if not isinstance(response, httpx.Response):
+            return response(request)
+        if not response.is_stream_consumed and not response.is_closed:
+            return response
         # As from the network: not read yet, and good for more than one client.
-        return httpx.Response(reply.status_code, headers=reply.headers, stream=httpx.ByteStream(reply.content))
+        return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(response.content))
 
     def sleep(self, seconds: float) -> None:
         if seconds:
@@ -88,12 +88,12 @@ class Client:
         self.blocking = blocking
         self.config = config
 
-    def send(self, request: Request[AnswerT]) -> AnswerT:
+    def send(self, request: Request[ResponseT]) -> ResponseT:
         if self.blocking:
             with self._sync() as client:
                 return client.send(request)
 
-        async def use() -> AnswerT:
+        async def use() -> ResponseT:
             async with self._async() as client:
                 return await client.send(request)
 

@@ -15,9 +15,9 @@ from airflow_provider_sora.api.protocol.requests import (
     CreateVideo,
     DeleteVideo,
     DownloadContent,
+    InputFile,
     ListVideos,
     RetrieveVideo,
-    Upload,
 )
 from tests.api.conftest import CONFIG, Client, Server, answer, job, litellm_id
 from tests.media import mp4
@@ -41,7 +41,7 @@ def test_a_call_goes_to_the_base_url_with_key_headers_and_query(server: Server) 
 
 def test_a_picture_is_uploaded_as_a_form(client: Client, server: Server) -> None:
     server.will(answer(job()))
-    client.send(CreateVideo(prompt="a", input_reference=Upload(b"\xff\xd8\xffdata", "cat.jpg", "image/jpeg")))
+    client.send(CreateVideo(prompt="a", input_reference=InputFile(b"\xff\xd8\xffdata", "cat.jpg", "image/jpeg")))
     body = server.requests[0].content
     assert server.requests[0].headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b'name="input_reference"; filename="cat.jpg"\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xffdata\r\n' in body
@@ -164,7 +164,7 @@ def test_a_wait_ends_at_its_deadline_with_a_last_look(client: Client, server: Se
 
 def test_pauses_double_up_to_the_interval_where_the_age_is_known(client: Client, server: Server) -> None:
     server.will(*[answer(job("in_progress"))] * 4, answer(job("completed")))
-    client.wait(Wait("video_1", 2000, poll_interval_seconds=30, since=1000))
+    client.wait(Wait("video_1", 2000, poll_interval_seconds=30, submitted_at=1000))
     assert server.slept == [5, 5, 10, 20, 30]
 
 

@@ -35,7 +35,7 @@ FAMILIES = {
 effects = st.one_of(*(st.sampled_from(names) for names in FAMILIES.values()))
 
 
-class Waiting(RuleBasedStateMachine):
+class Waiter(RuleBasedStateMachine):
     """Some hours in the life of a triggerer."""
 
     world: WaitWorld
@@ -185,7 +185,7 @@ class Waiting(RuleBasedStateMachine):
             self.runner.close()
 
 
-TestWaiting = Waiting.TestCase
+TestWaiting = Waiter.TestCase
 TestWaiting.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=6,

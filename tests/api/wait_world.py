@@ -14,7 +14,7 @@ import httpx
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.decisions.polling import LAST_POLL_SECONDS, MAX_FAILURES, Wait
 from airflow_provider_sora.api.http.config import SoraConfig
-from airflow_provider_sora.api.poller.poller import LAST_LOOK_SECONDS, Poller
+from airflow_provider_sora.api.poller.poller import LAST_POLL_GRACE_SECONDS, Poller
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.exceptions import (
     SoraVideoFailedError,
@@ -197,7 +197,7 @@ class WaitWorld:
     async def start(self, made: Job, *, seconds: float, interval: float, by_client: bool, fresh: bool) -> None:
         """Wait for a job, by the poller or by a client of its own."""
         wait = Wait(made.id, self.wall() + seconds, interval, self.wall() if fresh else None)
-        grace = LAST_POLL_SECONDS if by_client else LAST_LOOK_SECONDS
+        grace = LAST_POLL_SECONDS if by_client else LAST_POLL_GRACE_SECONDS
         if by_client:
             client = await self._open()
             self.clients.append(client)
@@ -260,4 +260,4 @@ class WaitWorld:
 
 
 # A last poll comes at the deadline, or at a restart of the wait's last second: see `pauses`.
-MAX_LAST_POLL = LAST_LOOK_SECONDS + 3
+MAX_LAST_POLL = LAST_POLL_GRACE_SECONDS + 3

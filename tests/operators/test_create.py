@@ -13,8 +13,8 @@ import pytest
 from airflow_provider_sora.compat import AirflowFailException, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import (
-    SoraAnswerError,
     SoraConfigError,
+    SoraResponseError,
     SoraVideoFailedError,
     SoraWaitTimeoutError,
 )
@@ -80,7 +80,9 @@ def test_a_job_that_is_done_at_once_is_not_deferred(sora_emulator: Emulator) -> 
 
 def test_a_moderated_video_fails_without_a_retry_and_with_the_servers_words(fast: Emulator, run: Run) -> None:
     fast.faults.add(Fault("create", "fail_job", code="moderation_blocked", message="not this"))
-    with pytest.raises(AirflowFailException, match=r"SoraVideoRefusedError: video .* \[moderation_blocked\]: not this"):
+    with pytest.raises(
+        AirflowFailException, match=r"SoraVideoRejectedError: video .* \[moderation_blocked\]: not this"
+    ):
         run(operator())
 
 
@@ -163,7 +165,7 @@ def test_a_parameter_that_has_an_argument_of_its_own_is_refused(fast: Emulator) 
 
 
 def test_a_missing_event_is_never_success() -> None:
-    with pytest.raises(SoraAnswerError):
+    with pytest.raises(SoraResponseError):
         operator().execute_complete({}, None)
 
 

@@ -27,7 +27,7 @@ KINDS = ["S3", "s3://", "GCS", "gs://", "file://", "memory://"]
 class TargetStore:
     """A store behind one operator: how to write to it, what is visible in it."""
 
-    keeps_labels = True
+    keeps_metadata = True
 
     def __init__(self, make: Callable[..., SoraTransferOperator], files: Callable[[], dict[str, bytes]]) -> None:
         self._make = make
@@ -71,7 +71,7 @@ def file_target(folder: Path) -> TargetStore:
     target = TargetStore(
         lambda key, **fields: SoraToObjectStorageOperator(path=f"{folder.as_uri()}/{key}", **fields), files
     )
-    target.keeps_labels = False
+    target.keeps_metadata = False
     return target
 
 
@@ -84,7 +84,7 @@ def memory_target() -> TargetStore:
         lambda key, **fields: SoraToObjectStorageOperator(path=f"memory://bucket/{key}", **fields),
         lambda: {name.removeprefix("/bucket/"): file.getvalue() for name, file in files.items()},
     )
-    target.keeps_labels = False
+    target.keeps_metadata = False
     return target
 
 

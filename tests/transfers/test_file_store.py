@@ -16,7 +16,7 @@ from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTargetExistsError
 from airflow_provider_sora.transfers.file_store import FileStore, FileUpload
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import Found, Target
+from airflow_provider_sora.transfers.store import ObjectInfo, Target
 
 try:
     from airflow.sdk.io import attach
@@ -35,8 +35,8 @@ def part_of(*chunks: bytes) -> Part:
     return part
 
 
-def target_of(folder: Path, name: str = "x", *, only_new: bool = False) -> Target:
-    return Target(f"{folder.as_uri()}/{name}", "video_1", "video", "video/mp4", only_new)
+def target_of(folder: Path, name: str = "x", *, create_only: bool = False) -> Target:
+    return Target(f"{folder.as_uri()}/{name}", "video_1", "video", "video/mp4", create_only)
 
 
 def names(folder: Path) -> list[str]:
@@ -48,12 +48,12 @@ def write(target: Target, content: bytes = WHOLE) -> bool:
 
 
 def test_it_takes_parts_in_order_and_has_no_room_for_labels() -> None:
-    assert (STORE.workers, STORE.keeps_labels, STORE.uri("file:///x")) == (1, False, "file:///x")
+    assert (STORE.workers, STORE.keeps_metadata, STORE.uri("file:///x")) == (1, False, "file:///x")
 
 
-@pytest.mark.parametrize("only_new", [True, False])
-def test_a_file_is_written_hidden_and_then_has_its_name(tmp_path: Path, *, only_new: bool) -> None:
-    target = target_of(tmp_path, "a/x", only_new=only_new)
+@pytest.mark.parametrize("create_only", [True, False])
+def test_a_file_is_written_hidden_and_then_has_its_name(tmp_path: Path, *, create_only: bool) -> None:
+    target = target_of(tmp_path, "a/x", create_only=create_only)
     upload = STORE.begin(target)
     upload.send(1, part_of(b"abc"))
     [hidden] = names(tmp_path / "a")
@@ -64,7 +64,7 @@ def test_a_file_is_written_hidden_and_then_has_its_name(tmp_path: Path, *, only_
     assert upload.complete(CONTENT) is False  # a disk proves nothing by taking bytes
     assert names(tmp_path / "a") == ["x"]
     assert (tmp_path / "a/x").read_bytes() == WHOLE
-    assert STORE.find(target.key) == Found(6, "", {})
+    assert STORE.find(target.key) == ObjectInfo(6, "", {})
     assert STORE.sha256(target.key) == CONTENT.sha256
 
 
@@ -81,7 +81,7 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
 def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"old")
     with pytest.raises(SoraTargetExistsError, match="/x exists"):
-        write(target_of(tmp_path, only_new=True))
+        write(target_of(tmp_path, create_only=True))
     assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], b"old")
     write(target_of(tmp_path))
     assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], WHOLE)
@@ -99,9 +99,9 @@ def test_where_there_are_no_links_only_what_is_new_is_written_all_the_same(
     if taken:
         (tmp_path / "x").write_bytes(b"old")
         with pytest.raises(SoraTargetExistsError):
-            write(target_of(tmp_path, only_new=True))
+            write(target_of(tmp_path, create_only=True))
     else:
-        write(target_of(tmp_path, only_new=True))
+        write(target_of(tmp_path, create_only=True))
     assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], b"old" if taken else WHOLE)
 
 
@@ -116,7 +116,7 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path: Path, m
 
 
 def test_between_a_look_and_a_name_nobody_can_slip_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    upload: Any = STORE.begin(target_of(tmp_path, only_new=True))
+    upload: Any = STORE.begin(target_of(tmp_path, create_only=True))
     upload.send(1, part_of(WHOLE))
     (tmp_path / "x").write_bytes(b"old")
     hidden = upload._hidden
@@ -127,13 +127,13 @@ def test_between_a_look_and_a_name_nobody_can_slip_in(tmp_path: Path, monkeypatc
 
 
 def test_a_file_system_without_descriptors_is_written_to(memory: MemoryFileSystem) -> None:
-    target = Target("memory://bucket/a/x", "video_1", "video", "video/mp4", only_new=True)
+    target = Target("memory://bucket/a/x", "video_1", "video", "video/mp4", create_only=True)
     write(target)
     assert list(memory.store) == ["/bucket/a/x"]
-    assert STORE.find(target.key) == Found(6, "", {})
+    assert STORE.find(target.key) == ObjectInfo(6, "", {})
     with pytest.raises(SoraTargetExistsError):
         write(target)
-    write(replace(target, only_new=False), b"other")
+    write(replace(target, create_only=False), b"other")
     assert memory.store["/bucket/a/x"].getvalue() == b"other"
 
 

@@ -17,7 +17,7 @@ from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraContentError, SoraTargetExistsError
 from airflow_provider_sora.transfers.gcs_store import GCSStore, _upload_errors
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.store import Found, Target, Upload
+from airflow_provider_sora.transfers.store import ObjectInfo, Target, Upload
 from tests.transfers.fake_gcs import FakeBucket, crc32c
 
 DataCorruption, InvalidResponse = _upload_errors()
@@ -27,8 +27,8 @@ WHOLE = b"".join(PARTS)
 SHA256 = hashlib.sha256(WHOLE).hexdigest()
 CONTENT = Content("video_1", "video", len(WHOLE), "video/mp4", SHA256, end_verified=True)
 UNPROVED = replace(CONTENT, end_verified=False)
-TARGET = Target("a/x", "video_1", "video", "video/mp4", only_new=False)
-NEW = replace(TARGET, only_new=True)
+TARGET = Target("a/x", "video_1", "video", "video/mp4", create_only=False)
+NEW = replace(TARGET, create_only=True)
 LABELS = {"sora-video-id": "video_1", "sora-variant": "video"}
 
 
@@ -74,7 +74,7 @@ def bucket() -> FakeBucket:
 
 def test_it_says_where_it_writes_and_takes_parts_in_order(bucket: FakeBucket) -> None:
     store = store_of(bucket)
-    assert (store.uri("a/x"), store.workers, store.keeps_labels) == ("gs://bucket/a/x", 1, True)
+    assert (store.uri("a/x"), store.workers, store.keeps_metadata) == ("gs://bucket/a/x", 1, True)
 
 
 @both_ways
@@ -83,7 +83,7 @@ def test_what_was_written_is_found_again_with_its_labels(bucket: FakeBucket, way
     assert store.find("a/x") is None
     assert way(store) is True
     assert bucket.objects["a/x"][1] == WHOLE
-    assert store.find("a/x") == Found(len(WHOLE), "video/mp4", LABELS | {"sha256": SHA256})
+    assert store.find("a/x") == ObjectInfo(len(WHOLE), "video/mp4", LABELS | {"sha256": SHA256})
     assert bucket.of("patch") == ([] if way is put else [{"if_metageneration_match": 7}])
 
 
@@ -99,7 +99,7 @@ def test_parts_go_up_as_they_come(bucket: FakeBucket) -> None:
 def test_content_whose_end_nothing_proves_gets_no_digest(bucket: FakeBucket, way: Callable[..., bool]) -> None:
     store = store_of(bucket)
     assert way(store, content=UNPROVED) is True
-    assert store.find("a/x") == Found(len(WHOLE), "video/mp4", LABELS)
+    assert store.find("a/x") == ObjectInfo(len(WHOLE), "video/mp4", LABELS)
     assert bucket.of("patch") == []
 
 
@@ -207,9 +207,9 @@ def test_an_object_without_metadata_and_type_is_found(bucket: FakeBucket) -> Non
     put(store)
     blob, _ = bucket.objects["a/x"]
     blob.metadata = blob.content_type = None
-    assert store.find("a/x") == Found(len(WHOLE), "", {})
+    assert store.find("a/x") == ObjectInfo(len(WHOLE), "", {})
     blob.metadata = {"Sora-Video-Id": "video_1"}
-    assert store.find("a/x") == Found(len(WHOLE), "", {"sora-video-id": "video_1"})
+    assert store.find("a/x") == ObjectInfo(len(WHOLE), "", {"sora-video-id": "video_1"})
 
 
 def test_metadata_that_the_server_has_let_go_is_written_again(bucket: FakeBucket) -> None:

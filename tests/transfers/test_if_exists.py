@@ -40,13 +40,13 @@ def test_skip_makes_a_second_run_a_no_op(video: dict[str, Any], target: TargetSt
     asked = content_requests(sora_emulator)
     assert target.operator(video=video, key=KEY, if_exists="skip").execute({}) == first
     assert target.files() == before
-    assert content_requests(sora_emulator) == asked + (not target.keeps_labels)
+    assert content_requests(sora_emulator) == asked + (not target.keeps_metadata)
 
 
 def test_skip_knows_a_long_video_too(target: TargetStore, long_server: VideoServer) -> None:
     first = target.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({})
     assert target.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({}) == first
-    assert len(long_server.requests) == (1 if target.keeps_labels else 2)
+    assert len(long_server.requests) == (1 if target.keeps_metadata else 2)
 
 
 @pytest.mark.parametrize("if_exists", ["skip", "fail"])

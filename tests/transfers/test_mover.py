@@ -26,7 +26,7 @@ from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.mover import IfExists, Mover, StoredFile, VideoToMove
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.pipeline import Parts
-from airflow_provider_sora.transfers.store import DIGEST_LABEL, Found, Store, Target, Upload
+from airflow_provider_sora.transfers.store import DIGEST_KEY, ObjectInfo, Store, Target, Upload
 from airflow_provider_sora.transfers.stream import TransferStoppedError
 
 BODY = {
@@ -81,7 +81,7 @@ class MemoryStore(Store, Upload):
     """A store that keeps labels."""
 
     def __init__(self) -> None:
-        self.files: dict[str, tuple[Found, bytes]] = {}
+        self.files: dict[str, tuple[ObjectInfo, bytes]] = {}
         self.targets: list[Target] = []
         self.confirms = True
         self.sizes: dict[str, int] = {}  # what somebody else has written meanwhile
@@ -91,7 +91,7 @@ class MemoryStore(Store, Upload):
     def uri(self, key: str) -> str:
         return f"mem://{key}"
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ObjectInfo | None:
         if self.unseen:
             raise self.unseen.pop(0)
         found = self.files.get(key)
@@ -107,17 +107,17 @@ class MemoryStore(Store, Upload):
     def put(self, target: Target, content: Content, part: Part) -> bool:
         self.targets.append(target)
         self.before_put(target)
-        if target.only_new and target.key in self.files:
+        if target.create_only and target.key in self.files:
             raise self.exists(target.key)
-        digest = {DIGEST_LABEL: content.sha256} if content.end_verified else {}
+        digest = {DIGEST_KEY: content.sha256} if content.end_verified else {}
         data = part.read()
-        self.files[target.key] = Found(len(data), target.content_type, target.labels() | digest), data
+        self.files[target.key] = ObjectInfo(len(data), target.content_type, target.metadata() | digest), data
         return self.confirms
 
     def has(self, key: str, video_id: str = "video_1", variant: Variant = "video", **labels: str) -> None:
         """Put a file there as an earlier try of this package would have."""
-        written = Target(key, video_id, variant, TYPES[variant], only_new=False).labels()
-        self.files[key] = Found(3, "x/y", written | labels), b"old"
+        written = Target(key, video_id, variant, TYPES[variant], create_only=False).metadata()
+        self.files[key] = ObjectInfo(3, "x/y", written | labels), b"old"
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_each_variant_is_moved_to_its_key_with_what_is_known_of_it(client: FakeC
     assert failures == []
     assert [store.files[key][1] for key in keys] == list(BODY.values())
     assert store.targets == [
-        Target(key, "video_1", variant, TYPES[variant], only_new=False)
+        Target(key, "video_1", variant, TYPES[variant], create_only=False)
         for key, variant in zip(keys, variants, strict=True)
     ]
     assert client.deleted == []
@@ -281,13 +281,13 @@ def test_a_404_after_the_time_in_the_manifest_is_an_expiry_by_the_servers_clock(
     assert (f"its manifest says it was kept until {expires_at} (unix seconds)" in str(error)) is expired
 
 
-@pytest.mark.parametrize(("if_exists", "only_new"), [("replace", False), ("skip", True), ("fail", True)])
+@pytest.mark.parametrize(("if_exists", "create_only"), [("replace", False), ("skip", True), ("fail", True)])
 def test_only_replace_writes_over_what_comes_meanwhile(
-    client: FakeClient, store: MemoryStore, if_exists: IfExists, *, only_new: bool
+    client: FakeClient, store: MemoryStore, if_exists: IfExists, *, create_only: bool
 ) -> None:
     mover_of(client, store, if_exists=if_exists).move(VIDEO)
     [target] = store.targets
-    assert target.only_new is only_new
+    assert target.create_only is create_only
 
 
 def test_skip_takes_this_very_video_without_asking_the_server(client: FakeClient, store: MemoryStore) -> None:
@@ -318,7 +318,7 @@ def test_skip_writes_again_what_has_no_digest(client: FakeClient, store: MemoryS
     store.has(KEY)
     assert mover_of(client, store, if_exists="skip").move(VIDEO) == ([stored()], [])
     [target] = store.targets
-    assert target.only_new is False
+    assert target.create_only is False
     assert store.files[KEY][1] == BODY["video"]
 
 

@@ -16,12 +16,12 @@ from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.pipeline import Parts, move
 from airflow_provider_sora.transfers.progress import Progress
-from airflow_provider_sora.transfers.store import Found, Store, Target, Upload
+from airflow_provider_sora.transfers.store import ObjectInfo, Store, Target, Upload
 from airflow_provider_sora.transfers.stream import ContentStream, TransferStoppedError
 
 LOG = logging.getLogger(__name__)
 HEAD = b"\x00\x00\x00\x20ftypisom"  # nothing here looks further
-TARGET = Target("x", "video_1", "video", "video/mp4", only_new=False)
+TARGET = Target("x", "video_1", "video", "video/mp4", create_only=False)
 
 
 def video(size: int, on_open: Callable[[int | None], None]) -> Generator[bytes, None, Content]:
@@ -50,7 +50,7 @@ class Recording(Store, Upload):
     def uri(self, key: str) -> str:
         return key
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> ObjectInfo | None:
         return None
 
     def begin(self, target: Target) -> Upload:

@@ -30,7 +30,7 @@ OPEN_ENDED = FTYP + box(b"moov") + b"\x00\x00\x00\x00mdat" + bytes(1000)
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_sora.api.client.time.sleep", lambda _: None)
-    monkeypatch.setattr("airflow_provider_sora.api.decisions.polling.RetryPolicy.pause", lambda *_: 0.0)
+    monkeypatch.setattr("airflow_provider_sora.api.decisions.retry.RequestRetryPolicy.pause", lambda *_: 0.0)
 
 
 @pytest.mark.parametrize("measured", [True, False])
@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_looked_up_is_stored_all_the_same(
     assert "is stored, but cannot be looked up: not for you" in caplog.text
     # S3 and Google answer with the checksum of what they have got (moto does not, of several parts); a file system
     # says nothing.
-    proves = target.keeps_labels and not (content is LONG and stored["uri"].startswith("s3://"))
+    proves = target.keeps_metadata and not (content is LONG and stored["uri"].startswith("s3://"))
     assert stored["verified"] is long_server.deleted is proves
 
 

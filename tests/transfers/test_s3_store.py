@@ -15,7 +15,7 @@ from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraContentError, SoraTargetExistsError
 from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.s3_store import S3Store
-from airflow_provider_sora.transfers.store import Found, Target, Upload
+from airflow_provider_sora.transfers.store import ObjectInfo, Target, Upload
 from tests.transfers.fake_s3 import FakeS3, crc32, refusal
 
 PARTS = (b"first part, ", b"second part")
@@ -23,8 +23,8 @@ WHOLE = b"".join(PARTS)
 SHA256 = hashlib.sha256(WHOLE).hexdigest()
 CONTENT = Content("video_1", "video", len(WHOLE), "video/mp4", SHA256, end_verified=True)
 UNPROVED = replace(CONTENT, end_verified=False)
-TARGET = Target("a/x", "video_1", "video", "video/mp4", only_new=False)
-NEW = replace(TARGET, only_new=True)
+TARGET = Target("a/x", "video_1", "video", "video/mp4", create_only=False)
+NEW = replace(TARGET, create_only=True)
 LABELS = {"sora-video-id": "video_1", "sora-variant": "video"}
 
 
@@ -65,7 +65,7 @@ def s3() -> FakeS3:
 
 def test_it_says_where_it_writes_and_on_how_many_threads(s3: FakeS3) -> None:
     store = store_of(s3, workers=7)
-    assert (store.uri("a/x"), store.workers, store.keeps_labels) == ("s3://bucket/a/x", 7, True)
+    assert (store.uri("a/x"), store.workers, store.keeps_metadata) == ("s3://bucket/a/x", 7, True)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -75,7 +75,7 @@ def test_what_was_written_is_found_again_with_its_labels(s3: FakeS3, way: Callab
     assert way(store) is True
     assert s3.objects["a/x"]["body"] == WHOLE
     found = store.find("a/x")
-    assert found == Found(len(WHOLE), "video/mp4", LABELS | {"sha256": SHA256})
+    assert found == ObjectInfo(len(WHOLE), "video/mp4", LABELS | {"sha256": SHA256})
     assert found.is_of("video_1", "video")
     assert s3.uploads == {}
 
@@ -321,7 +321,7 @@ def test_tags_are_asked_for_only_where_they_may_hold_the_digest(s3: FakeS3) -> N
     assert found is not None
     assert found.sha256 is None
     s3.change["head_object"] = {"TagCount": None, "ContentType": None}  # a server that does not count them
-    assert store.find("a/x") == Found(len(WHOLE), "", LABELS | {"sha256": SHA256})
+    assert store.find("a/x") == ObjectInfo(len(WHOLE), "", LABELS | {"sha256": SHA256})
     s3.refuse["get_object_tagging"] = refusal("AccessDenied", 403)
     found = store.find("a/x")
     assert found is not None

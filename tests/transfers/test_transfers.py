@@ -16,7 +16,7 @@ from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
-from airflow_provider_sora.transfers.store import needing
+from airflow_provider_sora.transfers.store import require_extra
 from tests.transfers.targets import TargetStore, file_target, s3_target
 from tests.transfers.video_server import VideoServer
 
@@ -193,7 +193,7 @@ def test_a_path_without_bucket_or_key_is_named(path: str) -> None:
 
 
 def test_a_cloud_whose_library_is_missing_is_named_with_its_extra() -> None:
-    with pytest.raises(SoraConfigError, match=r"install airflow-provider-sora\[amazon\]"), needing("amazon"):
+    with pytest.raises(SoraConfigError, match=r"install airflow-provider-sora\[amazon\]"), require_extra("amazon"):
         raise ImportError("No module named 'boto3'")
 
 

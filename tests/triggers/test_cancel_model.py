@@ -54,7 +54,7 @@ class Cancelling(RuleBasedStateMachine):
         self.patch.setattr(sora, "task_job", world.task_job)
         self.patch.setattr(AsyncSoraClient, "create", client)
         self.patch.setattr(hooks, "get_async_connection", nothing)
-        for name in ("read_config", "in_a_hurry"):
+        for name in ("read_config", "with_short_timeouts"):
             self.patch.setattr(hooks, name, lambda *_: None)
 
     @rule(seconds=st.sampled_from([1, 5, 14, 40, 90]))

@@ -69,7 +69,7 @@ def test_only_what_is_asked_for_is_told_of(sora_emulator: Emulator) -> None:
 def test_a_list_that_fails_for_a_while_is_read_again(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("airflow_provider_sora.api.decisions.polling.RetryPolicy.pause", lambda *_: 0.0)
+    monkeypatch.setattr("airflow_provider_sora.api.decisions.retry.RequestRetryPolicy.pause", lambda *_: 0.0)
     sora_emulator.faults.add(Fault("list", "status", status=500, times=5))
     assert first_events(SoraVideoCompletedTrigger(poll_interval=0.05), 1, lambda: make(sora_emulator, "a"))
     assert "The list of sora_default could not be read" in caplog.text

@@ -34,23 +34,25 @@ _WHOLE = frozenset({200})
 _PART = frozenset({200, 206, 416})
 
 
-def locate(request: DownloadContent, part: Mapping[str, str], meter: ThroughputMeter) -> Flow[tuple[Response, bytes]]:
+def open_content(
+    request: DownloadContent, part: Mapping[str, str], meter: ThroughputMeter
+) -> Flow[tuple[Response, bytes]]:
     """Open a video's content; the answer's head and first bytes.
 
     :param part: the headers that ask for a part of it; none ask for the whole
     :raises SoraError: there is no content, and why
     """
     good = _PART if part else _WHOLE
-    reply, chunk = yield from _open(request, Open(request, part), meter)
-    if reply.status_code in good:
-        return reply, chunk
-    if reply.status_code == 400 and request.variant == "video":
+    response, chunk = yield from _open(request, Open(request, part), meter)
+    if response.status_code in good:
+        return response, chunk
+    if response.status_code == 400 and request.variant == "video":
         url = yield from _own_url(request)
         if url is not None:
-            reply, chunk = yield from _open(request, OpenUrl(url, trusted=True, headers=part), meter)
-            if reply.status_code in good:
-                return reply, chunk
-    raise _refusal(request, reply, chunk)
+            response, chunk = yield from _open(request, OpenUrl(url, trusted=True, headers=part), meter)
+            if response.status_code in good:
+                return response, chunk
+    raise _refusal(request, response, chunk)
 
 
 def next_chunk(request: DownloadContent, meter: ThroughputMeter) -> Flow[bytes]:
@@ -60,11 +62,11 @@ def next_chunk(request: DownloadContent, meter: ThroughputMeter) -> Flow[bytes]:
     :raises SoraContentError: it has been too slow again and again
     """
     try:
-        reply = yield Read()
+        response = yield Read()
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=False) from error
-    meter.add(reply.monotonic, len(reply.body))
-    return reply.body
+    meter.add(response.monotonic, len(response.body))
+    return response.body
 
 
 def _own_url(request: DownloadContent) -> Flow[str | None]:
@@ -82,16 +84,16 @@ def _own_url(request: DownloadContent) -> Flow[str | None]:
 def _open(request: DownloadContent, step: Open | OpenUrl, meter: ThroughputMeter) -> Flow[tuple[Response, bytes]]:
     for _ in range(_MAX_REDIRECTS):
         try:
-            reply = yield step
+            response = yield step
         except httpx.RequestError as error:
             raise connection_error(str(request), error, paid=False) from error
-        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
-            meter.begin(reply.monotonic)
+        if response.status_code not in _REDIRECTS or "location" not in response.headers:
+            meter.begin(response.monotonic)
             chunk = yield from next_chunk(request, meter)
-            if reply.status_code == 200 and _is_json(reply.headers, chunk):
+            if response.status_code == 200 and _is_json(response.headers, chunk):
                 raise SoraContentNotReadyError(f"{request} answered JSON instead of content: {shorten(chunk)}")
-            return reply, chunk
-        step = OpenUrl(join(reply.url, reply.headers["location"]), trusted=True, headers=step.headers)
+            return response, chunk
+        step = OpenUrl(join(response.url, response.headers["location"]), trusted=True, headers=step.headers)
     raise SoraContentError(f"{request} was redirected {_MAX_REDIRECTS} times")
 
 
@@ -99,10 +101,10 @@ def _is_json(headers: Mapping[str, str], chunk: bytes) -> bool:
     return "json" in headers.get("content-type", "") and chunk.lstrip()[:1] in (b"{", b"[")
 
 
-def _refusal(request: DownloadContent, reply: Response, body: bytes) -> SoraContentError | SoraStatusError:
-    error = status_error(request, replace(reply, body=body))
+def _refusal(request: DownloadContent, response: Response, body: bytes) -> SoraContentError | SoraStatusError:
+    error = status_error(request, replace(response, body=body))
     words = f"{error.code or ''} {error.detail}".lower()
-    if "expired" in words or reply.status_code == 410:
+    if "expired" in words or response.status_code == 410:
         return SoraContentExpiredError(f"{error}. The content of video {request.video_id} is no longer kept")
     if "progress" in words or "not ready" in words or "not completed" in words:
         return SoraContentNotReadyError(str(error))
@@ -119,7 +121,7 @@ def fetch(url: str) -> Flow[bytes]:
     begun = (yield Now()).monotonic
     for _ in range(_MAX_REDIRECTS):
         try:
-            reply = yield OpenUrl(url)
+            response = yield OpenUrl(url)
             content = bytearray()
             while chunk := (read := (yield Read())).body:
                 content += chunk
@@ -131,11 +133,11 @@ def fetch(url: str) -> Flow[bytes]:
                     )
         except httpx.RequestError as error:
             raise connection_error(f"GET {bare_url(named)}", error, paid=False) from error
-        if reply.status_code == 200:
+        if response.status_code == 200:
             return bytes(content)
-        if reply.status_code == 429 or reply.status_code >= 500:
-            raise SoraConnectionError(f"{bare_url(named)} answered HTTP {reply.status_code}")
-        if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
+        if response.status_code == 429 or response.status_code >= 500:
+            raise SoraConnectionError(f"{bare_url(named)} answered HTTP {response.status_code}")
+        if response.status_code not in _REDIRECTS or "location" not in response.headers:
             break
-        url = join(url, reply.headers["location"])
-    raise SoraConfigError(f"{bare_url(named)} answered HTTP {reply.status_code} instead of a picture")
+        url = join(url, response.headers["location"])
+    raise SoraConfigError(f"{bare_url(named)} answered HTTP {response.status_code} instead of a picture")

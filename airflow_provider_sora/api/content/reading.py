@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_sora.api.content.containers import Container, Outcome, container_of
-from airflow_provider_sora.api.content.opening import locate, next_chunk
+from airflow_provider_sora.api.content.opening import next_chunk, open_content
 from airflow_provider_sora.api.content.throughput import ThroughputMeter
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy, retry_pause
 from airflow_provider_sora.api.http.config import LowSpeed
@@ -131,12 +131,12 @@ class ContentCheck:
         """The headers that ask for what is missing; none where nothing could tell another version apart."""
         return {"Range": f"bytes={self.size}-", "If-Range": self.version} if self.version else {}
 
-    def is_continued_by(self, reply: Response) -> bool:
+    def is_continued_by(self, response: Response) -> bool:
         """Whether an answer holds what is missing, and of this version."""
         found = re.fullmatch(
-            r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", reply.headers.get("content-range", "")
+            r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", response.headers.get("content-range", "")
         )
-        if reply.status_code != 206 or not found or reply.headers.get("etag") != self.version:
+        if response.status_code != 206 or not found or response.headers.get("etag") != self.version:
             return False
         # A server may send less than was asked for: then its end is not that of the whole.
         ends = {int(found[2]) + 1, _number(found[3]), self.expected_bytes} - {None}
@@ -189,8 +189,8 @@ def read(
         attempt += 1
         try:
             if check is None:
-                reply, chunk = yield from locate(request, {}, meter)
-                check = ContentCheck(request, reply.headers)
+                response, chunk = yield from open_content(request, {}, meter)
+                check = ContentCheck(request, response.headers)
                 on_open(check.expected_bytes)
             else:
                 chunk = yield from _resume(request, check, meter)
@@ -210,13 +210,13 @@ def read(
 
 def _resume(request: DownloadContent, check: ContentCheck, meter: ThroughputMeter) -> Flow[bytes]:
     """The first bytes behind those that have come."""
-    reply, chunk = yield from locate(request, check.part(), meter)
-    if check.is_continued_by(reply):
+    response, chunk = yield from open_content(request, check.part(), meter)
+    if check.is_continued_by(response):
         return chunk
-    if reply.status_code != 200:
-        reply, chunk = yield from locate(request, {}, meter)
+    if response.status_code != 200:
+        response, chunk = yield from open_content(request, {}, meter)
     chunk = yield from _skip(request, check, chunk, meter)
-    check.go_on_as(reply.headers)
+    check.go_on_as(response.headers)
     return chunk
 
 

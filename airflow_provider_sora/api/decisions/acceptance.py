@@ -10,10 +10,10 @@ from enum import Enum
 
 from airflow_provider_sora.exceptions import (
     SoraAmbiguousError,
-    SoraAnswerError,
     SoraConnectionError,
     SoraError,
     SoraRateLimitError,
+    SoraResponseError,
     SoraServerError,
     SoraStatusError,
 )
@@ -39,7 +39,7 @@ def acceptance_of(error: SoraError) -> Acceptance:
     """
     if isinstance(error, SoraStatusError):
         return _by_status(error)
-    ambiguous = isinstance(error, SoraAmbiguousError | SoraAnswerError)
+    ambiguous = isinstance(error, SoraAmbiguousError | SoraResponseError)
     return Acceptance.PERHAPS if ambiguous else Acceptance.NO
 
 

@@ -24,7 +24,7 @@ Kind = tuple[str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """What a look at a running job has shown: when (unix seconds), and how much of it was done (0 to 100)."""
 
     at: float
@@ -55,12 +55,12 @@ def kind_of(video: Video) -> Kind:
     return (video.model, video.size, video.seconds)
 
 
-def pause(
+def next_interval(
     interval: float,
     *,
     age: float | None,
-    last: Sight | None,
-    before: Sight | None,
+    last: Observation | None,
+    before: Observation | None,
     history: Sequence[float],
     jitter: float,
     least: float = 0.0,
@@ -83,7 +83,7 @@ def pause(
     return min(interval, max(MIN_PAUSE_SECONDS, least, wanted)) * (1 - spread * jitter)
 
 
-def _left_by_progress(age: float | None, last: Sight | None, before: Sight | None) -> float | None:
+def _left_by_progress(age: float | None, last: Observation | None, before: Observation | None) -> float | None:
     """Seconds until the next look is worth it, by how fast a job has come along.
 
     The speed since its submission is a guess (it may have queued, or slow down): the first look is followed by one on

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from airflow_provider_sora.api.decisions import intervals
-from airflow_provider_sora.api.decisions.intervals import Sight
+from airflow_provider_sora.api.decisions.intervals import Observation
 from airflow_provider_sora.api.decisions.poll_failures import FailureKind, failure_kind, is_throttled
 from airflow_provider_sora.api.protocol import pause_limits
 from airflow_provider_sora.api.protocol.error_mapping import failed_video_error
@@ -31,7 +31,7 @@ class Wait:
 
     :param deadline: unix seconds after which waiting stops; while it is waited for, seconds of a monotonic clock
     :param poll_interval_seconds: the longest pause between two looks
-    :param since: when the job was submitted, where that is known; a time as `deadline` is
+    :param submitted_at: when the job was submitted, where that is known; a time as `deadline` is
     :param failures: status checks in a row that failed in the same way, `failure_kind`
     :param last_status: the job's status when it was last seen
     :param last: what the newest sight of the job was, `before` the one before
@@ -40,12 +40,12 @@ class Wait:
     video_id: str
     deadline: float
     poll_interval_seconds: float
-    since: float | None = None
+    submitted_at: float | None = None
     failures: int = 0
     failure_kind: FailureKind | None = None
     last_status: str = "never"
-    last: Sight | None = None
-    before: Sight | None = None
+    last: Observation | None = None
+    before: Observation | None = None
 
 
 def on_monotonic_clock(wait: Wait, epoch: float) -> Wait:
@@ -53,11 +53,15 @@ def on_monotonic_clock(wait: Wait, epoch: float) -> Wait:
 
     :param epoch: unix seconds when that clock was at 0, by the wall clock of the moment when waiting begins
     """
-    return replace(wait, deadline=wait.deadline - epoch, since=None if wait.since is None else wait.since - epoch)
+    return replace(
+        wait,
+        deadline=wait.deadline - epoch,
+        submitted_at=None if wait.submitted_at is None else wait.submitted_at - epoch,
+    )
 
 
 @dataclass(frozen=True)
-class LookAgain:
+class PollAgain:
     """Look once more after `seconds`; `wait` is how far things have come."""
 
     wait: Wait
@@ -80,7 +84,7 @@ class GiveUp:
 
 @dataclass(frozen=True)
 class AskList:
-    """The server says that it does not know the job: its list is to be asked before that is believed (`after_search`).
+    """The server says that it does not know the job: its list is asked before that is believed (`on_list_search`).
 
     :param error: what it said last
     """
@@ -96,7 +100,7 @@ class Presence(StrEnum):
     UNKNOWN = "unknown"  # it could not be read, or not to its end
 
 
-Decision = LookAgain | Done | GiveUp
+Decision = PollAgain | Done | GiveUp
 Verdict = Decision | AskList
 
 # Failures of one kind in a row before a wait is given up: with doubling pauses up to a minute, eight minutes at the
@@ -108,15 +112,15 @@ MAX_PAUSE_SECONDS = 60.0
 LAST_POLL_SECONDS = 5.0  # how long past its deadline a wait may last, for its last poll to be answered
 
 
-def first_look(wait: Wait, now: float, *, history: Sequence[float] = (), jitter: float = 0.0) -> float:
+def first_poll(wait: Wait, now: float, *, history: Sequence[float] = (), jitter: float = 0.0) -> float:
     """The pause before the first look: none for a job of unknown age, which may have ended long ago."""
-    if wait.since is None:
+    if wait.submitted_at is None:
         return 0.0
     pause = pause_limits.poll_pause(_pause(wait, now, history, jitter), wait.poll_interval_seconds)
     return min(pause, max(0.0, wait.deadline - now))
 
 
-def after_look(
+def on_status(
     wait: Wait,
     video: Video,
     now: float,
@@ -142,11 +146,11 @@ def after_look(
     created_at = None if video.created_at is None else video.created_at - epoch
     seen = replace(
         wait,
-        since=created_at if wait.since is None else wait.since,
+        submitted_at=created_at if wait.submitted_at is None else wait.submitted_at,
         failures=0,
         failure_kind=None,
         last_status=video.status.value,
-        last=Sight(now, video.progress),
+        last=Observation(now, video.progress),
         before=wait.last,
     )
     if hint_seconds:
@@ -154,7 +158,7 @@ def after_look(
     return postponed(seen, _pause(seen, now, history, jitter, least_seconds), now)
 
 
-def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0.0) -> Verdict:
+def on_error(wait: Wait, error: SoraError, now: float, *, jitter: float = 0.0) -> Verdict:
     """What it means that a look brought no status: a poll that fails is not a video that fails.
 
     :param jitter: a random number in [0, 1), which keeps many waits from coming back at once
@@ -171,7 +175,7 @@ def after_failure(wait: Wait, error: SoraError, now: float, *, jitter: float = 0
     return _after_counting(failed, error, now, jitter)
 
 
-def after_search(
+def on_list_search(
     asked: AskList, found: Video | Presence, now: float, *, jitter: float = 0.0, epoch: float = 0.0
 ) -> Decision:
     """What it means that the list shows a job whose own address answers 404, or does not.
@@ -179,7 +183,7 @@ def after_search(
     :param found: the job as the list shows it, or whether the list says that there is none
     """
     if isinstance(found, Video):
-        return after_look(asked.wait, found, now, jitter=jitter, epoch=epoch)
+        return on_status(asked.wait, found, now, jitter=jitter, epoch=epoch)
     if found is Presence.ABSENT:
         return GiveUp(SoraVideoGoneError(asked.wait.video_id, last_status=asked.wait.last_status))
     return _after_counting(asked.wait, asked.error, now, jitter)
@@ -196,12 +200,12 @@ def _asked_pause(error: SoraError) -> float:
     return (error.retry_after_seconds or 0.0) if isinstance(error, SoraStatusError) else 0.0
 
 
-def postponed(wait: Wait, seconds: float, now: float) -> LookAgain | GiveUp:
+def postponed(wait: Wait, seconds: float, now: float) -> PollAgain | GiveUp:
     """Look again after so long, unless the deadline has passed."""
     left = wait.deadline - now
     if left <= 0:
         return timed_out(wait)
-    return LookAgain(wait, min(pause_limits.poll_pause(seconds, wait.poll_interval_seconds), left))
+    return PollAgain(wait, min(pause_limits.poll_pause(seconds, wait.poll_interval_seconds), left))
 
 
 def poll_limit(wait: Wait, now: float) -> float:
@@ -215,8 +219,8 @@ def timed_out(wait: Wait) -> GiveUp:
 
 
 def _pause(wait: Wait, now: float, history: Sequence[float], jitter: float, least: float = 0.0) -> float:
-    age = None if wait.since is None else max(0.0, now - wait.since)
-    return intervals.pause(
+    age = None if wait.submitted_at is None else max(0.0, now - wait.submitted_at)
+    return intervals.next_interval(
         wait.poll_interval_seconds,
         age=age,
         last=wait.last,

@@ -20,32 +20,32 @@ from airflow_provider_sora.api.protocol.requests import Request
 from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraError
 
-AnswerT = TypeVar("AnswerT")
+ResponseT = TypeVar("ResponseT")
 OnChange: TypeAlias = Callable[[Video], None]
 Jitter: TypeAlias = Callable[[], float]
 
 
-def exchange(request: Request[AnswerT], limit_seconds: float | None = None) -> Flow[tuple[AnswerT, Response]]:
+def exchange(request: Request[ResponseT], limit_seconds: float | None = None) -> Flow[tuple[ResponseT, Response]]:
     """Send a request once and read its answer.
 
     :param limit_seconds: how long that may take altogether; None: what the connection allows
     :raises SoraError: whatever became of it, in a class of its own
     """
     try:
-        reply = yield from negotiation.send(request, limit_seconds)
+        response = yield from negotiation.send(request, limit_seconds)
     except httpx.RequestError as error:
         raise connection_error(str(request), error, paid=request.paid) from error
-    if reply.status_code < 300:
-        return request.read(reply.body), reply
-    hidden = request.read_refusal(reply.body, reply.status_code)
+    if response.status_code < 300:
+        return request.parse(response.body), response
+    hidden = request.parse_error_body(response.body, response.status_code)
     if hidden is not None:
-        return hidden, reply
-    raise status_error(request, reply)
+        return hidden, response
+    raise status_error(request, response)
 
 
 def call(
-    request: Request[AnswerT], policy: RequestRetryPolicy, jitter: Jitter, before_each: Callable[[], object] = tuple
-) -> Flow[AnswerT]:
+    request: Request[ResponseT], policy: RequestRetryPolicy, jitter: Jitter, before_each: Callable[[], object] = tuple
+) -> Flow[ResponseT]:
     """Send a request, again where that is safe (`decisions.retry_pause`).
 
     :param before_each: called each time before it is sent; what it raises ends the call

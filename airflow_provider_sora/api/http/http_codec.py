@@ -32,7 +32,7 @@ def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
         raise SoraConfigError(f"verify is {config.verify!r}, which is no CA bundle: {error}") from None
 
 
-class Wire:
+class HttpCodec:
     """From steps to HTTP and back, as far as nobody has to wait for it."""
 
     def __init__(self, config: SoraConfig, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
@@ -43,7 +43,7 @@ class Wire:
         self.knows_server_clock = False
         masking.install()
 
-    def request(self, step: Send | Open) -> httpx.Request:
+    def build_request(self, step: Send | Open) -> httpx.Request:
         request = step.request
         try:
             return httpx.Request(
@@ -67,19 +67,19 @@ class Wire:
             return asked or self.config.encoding
         return negotiation.learned(step.request, self.config.base_url)
 
-    def foreign_request(self, step: OpenUrl) -> httpx.Request:
+    def build_public_request(self, step: OpenUrl) -> httpx.Request:
         """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
         if step.trusted and public_urls.is_same_server(step.url, self.config.base_url):
             headers = self.config.all_headers() | _CONTENT_HEADERS | dict(step.headers)
             return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
-        target = public_urls.locate(step.url, allow_private=self.config.allow_private_urls)
+        target = public_urls.resolve_public_url(step.url, allow_private=self.config.allow_private_urls)
         headers = {"User-Agent": self.config.all_headers()["User-Agent"], "Host": _host_header(step.url)}
         extensions = self._extensions() | target.extensions
         return httpx.Request(
             "GET", target.url, headers=headers | _CONTENT_HEADERS | dict(step.headers), extensions=extensions
         )
 
-    def reply(self, response: httpx.Response, body: bytes, url: str = "") -> Response:
+    def parse_response(self, response: httpx.Response, body: bytes, url: str = "") -> Response:
         server_time = date_seconds(response.headers.get("date", ""))
         if server_time is not None and not url:  # another host's clock is no matter
             self.clock_offset_seconds = server_time - self.clock()
@@ -97,7 +97,7 @@ class Wire:
         allowed = self.config.total_timeout_seconds
         return allowed if step.limit_seconds is None else min(allowed, step.limit_seconds)
 
-    def longest(self, step: Step) -> float | None:
+    def step_limit(self, step: Step) -> float | None:
         """How many seconds a step may take, however seldom the server falls silent; None: as many as it needs."""
         match step:
             case Send():
@@ -108,7 +108,7 @@ class Wire:
                 return max(self.config.timeout_seconds, self.config.low_speed_seconds)
         return None
 
-    def chunk(self, body: bytes) -> Response:
+    def parse_chunk(self, body: bytes) -> Response:
         """The next bytes of an open body."""
         return Response(self.clock(), body=body, monotonic=self.monotonic())
 

@@ -52,38 +52,38 @@ def send(request: Request[Any], limit_seconds: float | None = None) -> Flow[Resp
 
     :param limit_seconds: how long each may take altogether
     """
-    reply = yield Send(request, limit_seconds)
-    other = other_encoding(request, reply)
+    response = yield Send(request, limit_seconds)
+    other = other_encoding(request, response)
     if other is None:
-        return reply
-    server = reply.url.rpartition(request.path())[0]
+        return response
+    server = response.url.rpartition(request.path())[0]
     log.info(
         "%s could not read %s as %s (HTTP %s), which made no job; sending it as %s",
-        *(server, request, _NAMES[reply.sent_as or "json"], reply.status_code, _NAMES[other]),
+        *(server, request, _NAMES[response.sent_as or "json"], response.status_code, _NAMES[other]),
     )
     second = yield Send(request, limit_seconds, other)
     if other_encoding(request, second) is not None:
-        return reply
+        return response
     _learned[server, type(request).__name__] = other
     return second
 
 
-def other_encoding(request: Request[Any], reply: Response) -> Sent | None:
+def other_encoding(request: Request[Any], response: Response) -> Sent | None:
     """The encoding to try instead, after a refusal that shows that the server could not read the body."""
-    if reply.sent_as is None or request.always_form or not _is_unreadable(request, reply):
+    if response.sent_as is None or request.always_form or not _is_unreadable(request, response):
         return None
-    if reply.sent_as == "json":
+    if response.sent_as == "json":
         return "multipart"
     return "json" if fits_json(request) else None
 
 
-def _is_unreadable(request: Request[Any], reply: Response) -> bool:
-    if reply.status_code not in _UNREADABLE or reply.sent_as is None:
+def _is_unreadable(request: Request[Any], response: Response) -> bool:
+    if response.status_code not in _UNREADABLE or response.sent_as is None:
         return False
     # Where the user's own words would pass for the server's, a refusal that repeats them proves nothing.
     own = " ".join(value for value in request.fields().values() if isinstance(value, str))
-    said = read_error(reply.body)[1]
-    return reply.status_code == 415 or (_says_so(said, reply.sent_as) and not _says_so(own, reply.sent_as))
+    said = read_error(response.body)[1]
+    return response.status_code == 415 or (_says_so(said, response.sent_as) and not _says_so(own, response.sent_as))
 
 
 def _says_so(words: str, sent_as: Sent) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from airflow_provider_sora.api.protocol.models import Video, VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
-from airflow_provider_sora.exceptions import SoraAnswerError
+from airflow_provider_sora.exceptions import SoraResponseError
 
 PAGE_LENGTH = 100  # the most that the API hands out
 MAX_PAGES = 1000  # whatever a server says of more
@@ -31,11 +31,11 @@ class Pages:
     def take(self, page: VideoPage) -> Iterator[Video]:
         """The videos of a page that were not on an earlier one; sets `next` and `complete`.
 
-        :raises SoraAnswerError: the list has not ended after 1000 pages
+        :raises SoraResponseError: the list has not ended after 1000 pages
         """
         self._count += 1
         if self._count > MAX_PAGES:
-            raise SoraAnswerError(f"GET /videos has not ended after {MAX_PAGES} pages: this server's list has no end")
+            raise SoraResponseError(f"GET /videos has not ended after {MAX_PAGES} pages: this server's list has no end")
         unseen = {video.id: video for video in page.data if video.id not in self._seen}
         new = list(unseen.values())
         self._seen.update(video.id for video in new)

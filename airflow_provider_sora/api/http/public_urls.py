@@ -19,7 +19,7 @@ from airflow_provider_sora.masking import bare_url, quoted
 
 
 @dataclass(frozen=True)
-class Target:
+class PublicUrl:
     """Where to connect to for a URL, and under which name."""
 
     url: httpx.URL
@@ -53,7 +53,7 @@ def join(base: str, location: str) -> str:
         ) from None
 
 
-def locate(url: str, *, allow_private: bool) -> Target:
+def resolve_public_url(url: str, *, allow_private: bool) -> PublicUrl:
     """Where a URL leads; looks its name up, so not for an event loop.
 
     :raises SoraConfigError: it is not http(s), is unknown, or leads to an address that is not public
@@ -62,9 +62,9 @@ def locate(url: str, *, allow_private: bool) -> Target:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise SoraConfigError(f"{bare_url(url)} cannot be fetched: it has to be http:// or https:// and have a host")
     if allow_private:
-        return Target(parsed, parsed.host)
+        return PublicUrl(parsed, parsed.host)
     address = _public_address(parsed)
-    return Target(parsed.copy_with(host=address), parsed.host)
+    return PublicUrl(parsed.copy_with(host=address), parsed.host)
 
 
 def _parse(url: str) -> httpx.URL:

@@ -13,7 +13,7 @@ _LARGE_BYTES = 1024 * 1024
 _READ_BYTES = 1048576
 
 
-class Body:
+class ResponseBody:
     """The body being read, if any.
 
     A large body of known length is read from the connection itself (httpx's ``network_stream``) once httpx has handed
@@ -73,7 +73,7 @@ class Body:
             raise httpx.ReadError(str(error)) from error
 
 
-class AsyncBody:
+class AsyncResponseBody:
     """The body being read on an event loop, if any."""
 
     response: httpx.Response

@@ -23,12 +23,12 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     :raises SoraVideoFailedError: the job ended without a video
     :raises SoraWaitError: waiting ended first
     """
-    reply = yield Now()
-    epoch = reply.at - reply.monotonic
+    response = yield Now()
+    epoch = response.at - response.monotonic
     state = polling.on_monotonic_clock(state, epoch)
-    reply = yield Sleep(polling.first_look(state, reply.monotonic, jitter=jitter()))
+    response = yield Sleep(polling.first_poll(state, response.monotonic, jitter=jitter()))
     while True:
-        verdict = yield from _poll(state, reply, on_change, jitter, epoch)
+        verdict = yield from _poll(state, response, on_change, jitter, epoch)
         if isinstance(verdict, AskList):
             verdict = yield from _ask_list(verdict, jitter, epoch)
         if isinstance(verdict, polling.Done):
@@ -36,39 +36,39 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
         if isinstance(verdict, polling.GiveUp):
             raise verdict.error
         state = verdict.wait
-        reply = yield Sleep(verdict.seconds)
+        response = yield Sleep(verdict.seconds)
 
 
 def _poll(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Verdict]:
     request = RetrieveVideo(video_id=state.video_id)
     try:
-        video, reply = yield from flows.exchange(request, polling.poll_limit(state, before.monotonic))
+        video, response = yield from flows.exchange(request, polling.poll_limit(state, before.monotonic))
     except SoraError as error:
-        reply = yield Now()  # a failed look may have taken until its own timeout: ask for the time
-        return polling.after_failure(state, error, reply.monotonic, jitter=jitter())
-    if worth_telling(state, video):
+        response = yield Now()  # a failed look may have taken until its own timeout: ask for the time
+        return polling.on_error(state, error, response.monotonic, jitter=jitter())
+    if is_worth_logging(state, video):
         on_change(video)
-    return polling.after_look(
-        state, video, reply.monotonic, hint_seconds=reply.hint_seconds, jitter=jitter(), epoch=epoch
+    return polling.on_status(
+        state, video, response.monotonic, hint_seconds=response.hint_seconds, jitter=jitter(), epoch=epoch
     )
 
 
 def _ask_list(asked: AskList, jitter: Jitter, epoch: float) -> Flow[Decision]:
     search = JobSearch([asked.wait.video_id])
-    reply = yield Now()
-    while search.next is not None and reply.monotonic < asked.wait.deadline:
+    response = yield Now()
+    while search.next is not None and response.monotonic < asked.wait.deadline:
         try:
-            page, _ = yield from flows.exchange(search.next, polling.poll_limit(asked.wait, reply.monotonic))
+            page, _ = yield from flows.exchange(search.next, polling.poll_limit(asked.wait, response.monotonic))
         except SoraError as error:
             search.fail(error)
         else:
             search.take(page)
-        reply = yield Now()
+        response = yield Now()
     found = search.result(asked.wait.video_id)
-    return polling.after_search(asked, found, reply.monotonic, jitter=jitter(), epoch=epoch)
+    return polling.on_list_search(asked, found, response.monotonic, jitter=jitter(), epoch=epoch)
 
 
-def worth_telling(wait: Wait, video: Video) -> bool:
+def is_worth_logging(wait: Wait, video: Video) -> bool:
     """Whether a sight shows another status than the one before, or another quarter of the progress."""
     if wait.last_status != video.status.value:
         return True

@@ -18,7 +18,7 @@ MAX_KNOWN = 20_000
 MAX_SINGLE = 100  # jobs that are asked for one by one in one look; the others have their turn in the next
 
 
-class Arrivals:
+class CompletionFeed:
     """Remembers which jobs run and which have ended, as far as a server's list has shown."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Arrivals:
         self._running: OrderedDict[str, None] = OrderedDict()  # those whose turn it is first
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    async def look(self, client: AsyncSoraClient) -> AsyncIterator[Video]:
+    async def poll(self, client: AsyncSoraClient) -> AsyncIterator[Video]:
         """Read the list as far as it is new; the videos completed since the last look, each once.
 
         The first look tells of none: it learns what there is. Jobs that run and are further down than what is read
@@ -43,7 +43,7 @@ class Arrivals:
             known = [video.id in self._running or video.id in self._ended for video in videos]
             met.update(video.id for video in videos)
             for video in videos:
-                if self._has_arrived(video):
+                if self._is_newly_completed(video):
                     yield video
             if all(known):
                 break
@@ -56,10 +56,10 @@ class Arrivals:
                 if failure_kind(error) is FailureKind.NOT_FOUND:  # and not a gateway's word
                     self._running.pop(video_id, None)
                 continue
-            if self._has_arrived(video):
+            if self._is_newly_completed(video):
                 yield video
 
-    def _has_arrived(self, video: Video) -> bool:
+    def _is_newly_completed(self, video: Video) -> bool:
         if video.status.is_running:
             self._running[video.id] = None
             self._running.move_to_end(video.id)

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from airflow_provider_sora.api.decisions.polling import AskList, Presence
 from airflow_provider_sora.api.http.job_search import JobSearch
-from airflow_provider_sora.api.poller.waiter import Waiting
+from airflow_provider_sora.api.poller.waiter import Waiter
 from airflow_provider_sora.api.protocol.models import Video, VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
 
 ReadPage = Callable[[ListVideos], Awaitable[VideoPage]]
-OnResult = Callable[[Waiting, AskList, Video | Presence], None]
+OnResult = Callable[[Waiter, AskList, Video | Presence], None]
 
 
 class GoneCheck:
@@ -25,16 +25,16 @@ class GoneCheck:
     def __init__(self, read_page: ReadPage, on_result: OnResult) -> None:
         self._read_page = read_page
         self._on_result = on_result
-        self._asked: dict[Waiting, AskList] = {}
+        self._asked: dict[Waiter, AskList] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, waiting: Waiting, asked: AskList) -> None:
+    def add(self, waiting: Waiter, asked: AskList) -> None:
         """Ask for a job with the next reading."""
         self._asked[waiting] = asked
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def discard(self, waiting: Waiting) -> None:
+    def discard(self, waiting: Waiter) -> None:
         """Ask no more for a job: its status is known, or nobody waits."""
         self._asked.pop(waiting, None)
 

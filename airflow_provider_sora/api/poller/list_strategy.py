@@ -15,7 +15,7 @@ MAX_THROTTLES = 3  # in a row, before jobs are asked for one by one: the limit m
 _SLACK_PAGES = 3
 
 
-class ListUse:
+class ListStrategy:
     """What has been learned about one server's list; a bad experience is forgotten after ten minutes."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class ListUse:
         """How many pages it takes to reach the video at this place of the list, from 0."""
         return ceil((depth + 1) / self._page_length)
 
-    def pays(self, due: int, depth: int, now: float) -> bool:
+    def is_cheaper(self, due: int, depth: int, now: float) -> bool:
         """Whether the list is the cheaper way to look at so many jobs, the last of which is expected at `depth`."""
         return now >= self._avoid_until and self.pages(depth) < due
 
@@ -45,25 +45,25 @@ class ListUse:
         """After how many pages reading has to end, whatever the server says of more."""
         return min(MAX_PAGES, 2 * self.pages(depth) + _SLACK_PAGES)
 
-    def saw_page(self, length: int, *, has_more: bool) -> None:
+    def record_page(self, length: int, *, has_more: bool) -> None:
         """Take how long a page was: a server may hand out fewer than asked for, always or now and then."""
         self._throttles = 0
         self._reading += 1
         if has_more and length:
             self._page_length = min(PAGE_LENGTH, max(length, self._page_length // 2))
 
-    def ended(self, *, wanted: int, met: int, now: float) -> None:
+    def record_reading(self, *, wanted: int, met: int, now: float) -> None:
         """Take how many jobs were looked for, and how many that are waited for were met, these or others."""
         self._cost, self._reading = self._reading, 0
         if met * 2 < wanted:
-            self.failed(now)
+            self.record_failure(now)
 
-    def failed(self, now: float) -> None:
+    def record_failure(self, now: float) -> None:
         """Take that the list was refused, took too long or is wrong."""
         self._avoid_until = now + FORGET_SECONDS
         self._reading = 0
 
-    def throttled(self, until: float) -> None:
+    def record_throttle(self, until: float) -> None:
         """Take that the server refused the list for coming too soon, and when it takes requests again."""
         self._throttles += 1
         self._reading = 0
@@ -71,14 +71,14 @@ class ListUse:
             self._throttles = 0
             self._avoid_until = until + THROTTLED_SECONDS
 
-    def wants_check(self, now: float) -> bool:
+    def is_check_due(self, now: float) -> bool:
         """Whether it is time to ask for a job that the list has shown; taken as done."""
         if now < self._check_at:
             return False
         self._check_at = now + CHECK_SECONDS
         return True
 
-    def knows_ended(self, video_id: str, now: float) -> None:
+    def record_ended(self, video_id: str, now: float) -> None:
         """Take that a job has ended, by its own word."""
         self._ended = (video_id, now)
 

@@ -20,7 +20,7 @@ from airflow_provider_sora.exceptions import (
     SoraStatusError,
 )
 
-AnswerT = TypeVar("AnswerT")
+ResponseT = TypeVar("ResponseT")
 ToldT = TypeVar("ToldT")
 OpenClient = Callable[[], Awaitable[AsyncSoraClient]]
 
@@ -54,7 +54,7 @@ def report(tell: Callable[[ToldT], None], what: ToldT) -> None:
         log.exception("The observer of a poller broke")
 
 
-class Line:
+class ThrottledClient:
     """Sends when the limits allow it, and with a new key once the connection has one.
 
     :param clock: a monotonic one
@@ -93,8 +93,8 @@ class Line:
             await client.close()
 
     async def send(
-        self, kind: str, request: Request[AnswerT], timeout_seconds: float | None = None
-    ) -> tuple[AnswerT, Response]:
+        self, kind: str, request: Request[ResponseT], timeout_seconds: float | None = None
+    ) -> tuple[ResponseT, Response]:
         """Send once, when the limits allow it; again at once where only the key was refused and there is a new one.
 
         :raises SoraError: what became of it instead
@@ -150,8 +150,8 @@ class Line:
 
 
 async def _exchange(
-    client: AsyncSoraClient, request: Request[AnswerT], timeout_seconds: float | None
-) -> tuple[AnswerT, Response]:
+    client: AsyncSoraClient, request: Request[ResponseT], timeout_seconds: float | None
+) -> tuple[ResponseT, Response]:
     try:
         async with asyncio.timeout(timeout_seconds):
             return await client.exchange(request)

@@ -13,24 +13,24 @@ from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.pause_limits import MIN_POLL_SECONDS
 
 
-class Waiting:
+class Waiter:
     """One wait: how far it has come, when to look next, and how it hears of it."""
 
     __slots__ = (
-        "asked",
+        "abandoned",
         "change",
         "checked_at",
         "depth",
         "due",
         "epoch",
         "error",
+        "in_flight",
         "job",
         "kind",
-        "left",
-        "news",
         "unlisted_until",
         "video",
         "wait",
+        "wakeup",
     )
 
     def __init__(self, wait: Wait, epoch: float = 0.0) -> None:
@@ -38,13 +38,15 @@ class Waiting:
         self.epoch = epoch  # unix seconds when the clock was at 0 that the wait follows
         self.job = canonical_id(wait.video_id)  # what the list may show by another id
         self.checked_at = -math.inf  # when the job itself was last asked for
-        self.news: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done: there is something to hear
+        self.wakeup: asyncio.Future[None] = (
+            asyncio.get_running_loop().create_future()
+        )  # done: there is something to hear
         self.change: Video | None = None
         self.video: Video | None = None
         self.error: Exception | None = None
         self.due = 0.0
-        self.asked = False  # taken to be looked at
-        self.left = False  # nobody waits any more
+        self.in_flight = False  # taken to be looked at
+        self.abandoned = False  # nobody waits any more
         self.depth: int | None = None  # its place on the list
         self.unlisted_until = 0.0  # not looked for on the list before
         self.kind: Kind | None = None
@@ -56,13 +58,13 @@ class Waiting:
 
     def is_scheduled(self, at: float) -> bool:
         """Whether the look that was planned for then is still to be made."""
-        return self.due == at and not (self.asked or self.left or self.ended)
+        return self.due == at and not (self.in_flight or self.abandoned or self.ended)
 
     def may_be_polled_at_once(self, now: float) -> bool:
         """Whether a poll need not be a second after the one before: the last one, or where the user wants it so."""
         return min(self.wait.deadline - now, self.wait.poll_interval_seconds) < MIN_POLL_SECONDS
 
-    def tell(self, video: Video) -> None:
+    def notify(self, video: Video) -> None:
         """Hand on a change."""
         self.change = video
         self._wake()
@@ -79,7 +81,7 @@ class Waiting:
             on_change(self.change)
             self.change = None  # a Video takes more memory than the rest of a wait
         if not self.ended:
-            self.news = asyncio.get_running_loop().create_future()
+            self.wakeup = asyncio.get_running_loop().create_future()
         return self.ended
 
     def result(self) -> Video:
@@ -93,5 +95,5 @@ class Waiting:
         return self.video
 
     def _wake(self) -> None:
-        if not self.news.done():
-            self.news.set_result(None)
+        if not self.wakeup.done():
+            self.wakeup.set_result(None)

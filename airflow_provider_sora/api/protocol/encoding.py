@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 import httpx
 
-from airflow_provider_sora.api.protocol.requests import Request, Upload
+from airflow_provider_sora.api.protocol.requests import InputFile, Request
 from airflow_provider_sora.exceptions import SoraConfigError
 
 Encoding = Literal["auto", "json", "multipart"]
@@ -16,14 +16,14 @@ Sent = Literal["json", "multipart"]
 FormPart = tuple[str | None, str | bytes, str] | tuple[None, str]
 
 
-class Body(TypedDict, total=False):
+class RequestBody(TypedDict, total=False):
     """What httpx takes: one of the two, or none."""
 
     json: dict[str, Any]
     files: list[tuple[str, FormPart]]
 
 
-def encode(request: Request[Any], encoding: Encoding = "auto") -> Body:
+def encode(request: Request[Any], encoding: Encoding = "auto") -> RequestBody:
     """The body of a request.
 
     :raises SoraConfigError: JSON was forced for a file that cannot be put into it
@@ -31,7 +31,7 @@ def encode(request: Request[Any], encoding: Encoding = "auto") -> Body:
     fields = request.fields()
     if not fields:
         return {}
-    has_file = any(isinstance(value, Upload) for value in fields.values())
+    has_file = any(isinstance(value, InputFile) for value in fields.values())
     if encoding == "multipart" or (has_file and encoding == "auto") or request.always_form:
         return {"files": [(name, _form_part(value)) for name, value in fields.items()]}
     return {"json": {name: _json_value(request, name, value) for name, value in fields.items()}}
@@ -43,17 +43,17 @@ def fits_json(request: Request[Any]) -> bool:
 
 
 def _fits_json(value: Any) -> bool:
-    return not isinstance(value, Upload) or value.content_type.startswith("image/")
+    return not isinstance(value, InputFile) or value.content_type.startswith("image/")
 
 
 def _form_part(value: Any) -> FormPart:
-    if isinstance(value, Upload):
+    if isinstance(value, InputFile):
         return (value.filename, value.content, value.content_type)
     return (None, value if isinstance(value, str) else json.dumps(value))
 
 
 def _json_value(request: Request[Any], name: str, value: Any) -> Any:
-    if isinstance(value, Upload):
+    if isinstance(value, InputFile):
         if not _fits_json(value):
             raise SoraConfigError(
                 f"{request}: {name} is a file, which does not go into JSON: set encoding to auto in the "
@@ -63,7 +63,7 @@ def _json_value(request: Request[Any], name: str, value: Any) -> Any:
     return value
 
 
-def data_url(upload: Upload) -> str:
+def data_url(upload: InputFile) -> str:
     """A file as a ``data:`` URL."""
     return f"data:{upload.content_type};base64,{base64.b64encode(upload.content).decode()}"
 

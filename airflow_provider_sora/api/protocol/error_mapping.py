@@ -25,7 +25,7 @@ from airflow_provider_sora.exceptions import (
     SoraStatusError,
     SoraUnsupportedError,
     SoraVideoFailedError,
-    SoraVideoRefusedError,
+    SoraVideoRejectedError,
 )
 from airflow_provider_sora.masking import mask_chain
 
@@ -88,26 +88,27 @@ def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> Sor
     return SoraConnectionError(words)
 
 
-def status_error(request: Request[Any], reply: Response) -> SoraStatusError:
+def status_error(request: Request[Any], response: Response) -> SoraStatusError:
     """The error for an answer of status 300 and above."""
-    code, detail = read_error(reply.body)
-    if reply.status_code < 400:
+    code, detail = read_error(response.body)
+    if response.status_code < 400:
         detail = (
-            f"a redirect to {_location(reply)}, which is not followed: correct the connection's Host if it is wrong"
+            f"a redirect to {_location(response)}, which is not followed: correct the connection's Host if it is wrong"
         )
     # Not every gateway that answers a redirect has left the request alone.
-    is_perhaps_accepted = request.paid and reply.status_code < 400
-    default = SoraServerError if reply.status_code >= 500 or is_perhaps_accepted else SoraBadRequestError
-    kind = SoraAuthError if gateway.refuses_key(detail) else _BY_STATUS.get(reply.status_code, default)
-    may_lack_route = kind is SoraNotFoundError and request.instead and request.method != "DELETE"
+    is_perhaps_accepted = request.paid and response.status_code < 400
+    default = SoraServerError if response.status_code >= 500 or is_perhaps_accepted else SoraBadRequestError
+    kind = SoraAuthError if gateway.refuses_key(detail) else _BY_STATUS.get(response.status_code, default)
+    may_lack_route = kind is SoraNotFoundError and request.unsupported_hint and request.method != "DELETE"
     if may_lack_route and is_no_route(gateway.upstream_words(detail)):
         kind = SoraUnsupportedError
     if kind is SoraUnsupportedError:
-        server = reply.url.partition("/videos")[0]
-        detail = f"{detail or 'no words'}. {server} does not offer this call: {request.instead or 'use another server'}"
-    wait = retry_after_seconds(reply.headers, reply.at)
-    own = is_api_error(reply.body)
-    return kind(str(request), reply.status_code, detail, code=code, retry_after_seconds=wait, from_api=own)
+        server = response.url.partition("/videos")[0]
+        hint = request.unsupported_hint or "use another server"
+        detail = f"{detail or 'no words'}. {server} does not offer this call: {hint}"
+    wait = retry_after_seconds(response.headers, response.at)
+    own = is_api_error(response.body)
+    return kind(str(request), response.status_code, detail, code=code, retry_after_seconds=wait, from_api=own)
 
 
 def is_api_error(body: bytes) -> bool:
@@ -121,9 +122,9 @@ def is_api_error(body: bytes) -> bool:
     return bool(payload.get("error") or payload.get("detail")) or payload.get("object") == "error"
 
 
-def _location(reply: Response) -> str:
+def _location(response: Response) -> str:
     """Where a redirect leads, without the query, which may be signed."""
-    return repr(reply.headers.get("location", "nowhere").partition("?")[0][:200])
+    return repr(response.headers.get("location", "nowhere").partition("?")[0][:200])
 
 
 def is_no_route(detail: str) -> bool:
@@ -189,7 +190,7 @@ def failed_video_error(video: Video) -> SoraVideoFailedError:
     code = video.error.code if video.error else video.status.value
     message = video.error.message if video.error else ""
     refused = video.error is not None and video.status is VideoStatus.FAILED and _is_refusal(video.error)
-    error_type = SoraVideoRefusedError if refused else SoraVideoFailedError
+    error_type = SoraVideoRejectedError if refused else SoraVideoFailedError
     return error_type(video.id, code, message, status=video.status.value)
 
 

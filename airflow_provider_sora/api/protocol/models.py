@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from airflow_provider_sora.exceptions import SoraAnswerError
+from airflow_provider_sora.exceptions import SoraResponseError
 from airflow_provider_sora.masking import masked, masked_start
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -112,7 +112,7 @@ class Video(BaseModel):
 
     id: str = Field(min_length=1, coerce_numbers_to_str=True)
     status: Annotated[VideoStatus, BeforeValidator(read_status)]
-    server_status: str = ""
+    raw_status: str = ""
     model: Text = None
     progress: Annotated[float | None, BeforeValidator(_number)] = None
     created_at: UnixSeconds = None
@@ -129,7 +129,7 @@ class Video(BaseModel):
     def _keep_the_servers_word(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
-        return {**value, "server_status": str(value.get("status") or ""), "error": value.get("error") or None}
+        return {**value, "raw_status": str(value.get("status") or ""), "error": value.get("error") or None}
 
 
 class VideoPage(BaseModel):
@@ -175,13 +175,13 @@ def parse_json(body: bytes) -> Any:
 def read_model(model: type[ModelT], call: str, body: bytes) -> ModelT:
     """Read a body as `model`.
 
-    :raises SoraAnswerError: naming the call and the first part of what came
+    :raises SoraResponseError: naming the call and the first part of what came
     """
     try:
         return model.model_validate(parse_json(body))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
-        raise SoraAnswerError(
+        raise SoraResponseError(
             f"{call} answered something that is not a {model.__name__} ({wrong}): {shorten(body)}"
         ) from None
 

@@ -27,12 +27,12 @@ from airflow_provider_sora.api.protocol.validation import check_json
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import quoted
 
-AnswerT = TypeVar("AnswerT")
+ResponseT = TypeVar("ResponseT")
 Variant = Literal["video", "thumbnail", "spritesheet"]
 
 
 @dataclass(frozen=True)
-class Upload:
+class InputFile:
     """A file to send: its bytes, a name with an extension, and its true content type."""
 
     content: bytes = field(repr=False)
@@ -57,11 +57,11 @@ def _wrong(error: Any) -> str:
     return f"{field} is {quoted(error['input'], 80)}: {words}" if field else words
 
 
-class Request(BaseModel, Generic[AnswerT]):
+class Request(BaseModel, Generic[ResponseT]):
     """What every call has.
 
     `paid` marks the calls that must never be sent twice blindly, `always_form` those that are multipart everywhere;
-    `instead` says what to do on a server that has no such call.
+    `unsupported_hint` says what to do on a server that has no such call.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -69,7 +69,7 @@ class Request(BaseModel, Generic[AnswerT]):
     method: ClassVar[str] = "GET"
     paid: ClassVar[bool] = False
     always_form: ClassVar[bool] = False
-    instead: ClassVar[str] = ""
+    unsupported_hint: ClassVar[str] = ""
 
     if not TYPE_CHECKING:  # pragma: no branch - the types of the fields are pydantic's to tell
 
@@ -87,7 +87,7 @@ class Request(BaseModel, Generic[AnswerT]):
     @model_validator(mode="after")
     def _can_be_sent(self) -> Self:
         for name, value in self.fields().items():
-            if not isinstance(value, Upload):
+            if not isinstance(value, InputFile):
                 check_json(name, value)
         return self
 
@@ -100,17 +100,17 @@ class Request(BaseModel, Generic[AnswerT]):
         return {}
 
     def fields(self) -> dict[str, Any]:
-        """The body's fields: JSON values, and `Upload` for files. Empty: no body."""
+        """The body's fields: JSON values, and `InputFile` for files. Empty: no body."""
         return {}
 
-    def read(self, body: bytes) -> AnswerT:
+    def parse(self, body: bytes) -> ResponseT:
         """The answer, from a body that came with a status below 300.
 
-        :raises SoraAnswerError: the body is not what this call answers
+        :raises SoraResponseError: the body is not what this call answers
         """
         raise NotImplementedError
 
-    def read_refusal(self, body: bytes, status_code: int) -> AnswerT | None:  # noqa: ARG002 - for those that can
+    def parse_error_body(self, body: bytes, status_code: int) -> ResponseT | None:  # noqa: ARG002 - for those that can
         """The answer hidden in the body of an error of this HTTP status, where the body matters more than that."""
         return None
 
@@ -121,10 +121,10 @@ class Request(BaseModel, Generic[AnswerT]):
 class _VideoRequest(Request[Video]):
     """A call that answers one video."""
 
-    def read(self, body: bytes) -> Video:
+    def parse(self, body: bytes) -> Video:
         return read_model(Video, str(self), body)
 
-    def read_refusal(self, body: bytes, status_code: int) -> Video | None:
+    def parse_error_body(self, body: bytes, status_code: int) -> Video | None:
         return find_failed_video(body, status_code)
 
 
@@ -160,7 +160,7 @@ class CreateVideo(JobRequest):
     model: str | None = None
     seconds: Seconds | None = None
     size: str | None = None
-    input_reference: Upload | Reference | None = None
+    input_reference: InputFile | Reference | None = None
     characters: list[Reference] | None = None
 
     def path(self) -> str:
@@ -170,9 +170,11 @@ class CreateVideo(JobRequest):
 class ExtendVideo(JobRequest):
     """``POST /videos/extensions``. `video` is ``{"id": …}`` or a file; `seconds` the length of the new segment."""
 
-    instead: ClassVar[str] = "make the longer video with one create, or extend it on a server that offers extensions"
+    unsupported_hint: ClassVar[str] = (
+        "make the longer video with one create, or extend it on a server that offers extensions"
+    )
 
-    video: Upload | Reference
+    video: InputFile | Reference
     seconds: Seconds | None = None
 
     def path(self) -> str:
@@ -182,11 +184,11 @@ class ExtendVideo(JobRequest):
 class EditVideo(JobRequest):
     """``POST /videos/edits``. `video` is ``{"id": …}`` or a file."""
 
-    instead: ClassVar[str] = (
+    unsupported_hint: ClassVar[str] = (
         "make the video anew with a create whose prompt holds the change, or use a server that offers edits"
     )
 
-    video: Upload | Reference
+    video: InputFile | Reference
 
     def path(self) -> str:
         return "/videos/edits"
@@ -195,7 +197,7 @@ class EditVideo(JobRequest):
 class RemixVideo(JobRequest):
     """``POST /videos/{video_id}/remix``."""
 
-    instead: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"
+    unsupported_hint: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"
     in_path: ClassVar[frozenset[str]] = frozenset({"video_id"})
 
     video_id: Id
@@ -207,14 +209,16 @@ class RemixVideo(JobRequest):
 class CreateCharacter(Request[Character]):
     """``POST /videos/characters``. `video` is an MP4 of 2 to 4 seconds."""
 
-    instead: ClassVar[str] = "start the video from a picture (input_reference), or use a server that offers characters"
+    unsupported_hint: ClassVar[str] = (
+        "start the video from a picture (input_reference), or use a server that offers characters"
+    )
     model_config = ConfigDict(extra="allow")
     method: ClassVar[str] = "POST"
     paid: ClassVar[bool] = True
     always_form: ClassVar[bool] = True
 
     name: str = Field(min_length=1)
-    video: Upload
+    video: InputFile
 
     def path(self) -> str:
         return "/videos/characters"
@@ -222,21 +226,21 @@ class CreateCharacter(Request[Character]):
     def fields(self) -> dict[str, Any]:
         return {name: value for name, value in self if value is not None}
 
-    def read(self, body: bytes) -> Character:
+    def parse(self, body: bytes) -> Character:
         return read_model(Character, str(self), body)
 
 
 class GetCharacter(Request[Character]):
     """``GET /videos/characters/{character_id}``."""
 
-    instead: ClassVar[str] = "keep what the create call answered, or use a server that offers characters"
+    unsupported_hint: ClassVar[str] = "keep what the create call answered, or use a server that offers characters"
 
     character_id: Id
 
     def path(self) -> str:
         return f"/videos/characters/{quote(self.character_id, safe='')}"
 
-    def read(self, body: bytes) -> Character:
+    def parse(self, body: bytes) -> Character:
         return read_model(Character, str(self), body)
 
 
@@ -248,11 +252,11 @@ class RetrieveVideo(_VideoRequest):
 
     video_id: Id
 
-    def read(self, body: bytes) -> Video:
-        return super().read(body).model_copy(update={"id": self.video_id})
+    def parse(self, body: bytes) -> Video:
+        return super().parse(body).model_copy(update={"id": self.video_id})
 
-    def read_refusal(self, body: bytes, status_code: int) -> Video | None:
-        video = super().read_refusal(body, status_code)
+    def parse_error_body(self, body: bytes, status_code: int) -> Video | None:
+        video = super().parse_error_body(body, status_code)
         return video.model_copy(update={"id": self.video_id}) if video and self._is_asked_for(video) else None
 
     def _is_asked_for(self, video: Video) -> bool:
@@ -265,7 +269,7 @@ class RetrieveVideo(_VideoRequest):
 class ListVideos(Request[VideoPage]):
     """``GET /videos``: at most `limit` videos, beginning behind the id `after`."""
 
-    instead: ClassVar[str] = "ask for videos by their id"
+    unsupported_hint: ClassVar[str] = "ask for videos by their id"
 
     limit: int | None = Field(default=None, ge=0, le=100)
     order: Literal["asc", "desc"] | None = None
@@ -277,14 +281,14 @@ class ListVideos(Request[VideoPage]):
     def query(self) -> dict[str, str]:
         return {name: str(value) for name, value in self if value is not None}
 
-    def read(self, body: bytes) -> VideoPage:
+    def parse(self, body: bytes) -> VideoPage:
         return read_model(VideoPage, str(self), body)
 
 
 class DeleteVideo(Request[bool]):
     """``DELETE /videos/{video_id}``; answers whether the server says that it is gone."""
 
-    instead: ClassVar[str] = "let the server clean up by itself, or delete the video there"
+    unsupported_hint: ClassVar[str] = "let the server clean up by itself, or delete the video there"
     method: ClassVar[str] = "DELETE"
 
     video_id: Id
@@ -292,7 +296,7 @@ class DeleteVideo(Request[bool]):
     def path(self) -> str:
         return _video_path(self.video_id)
 
-    def read(self, body: bytes) -> bool:
+    def parse(self, body: bytes) -> bool:
         payload = parse_json(body)
         if not isinstance(payload, dict):
             return True  # 204, or a body of the server's own: the status has said it

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_sora.api.protocol.media_types import EXTENSIONS, HEAD_BYTES, sniff
-from airflow_provider_sora.api.protocol.requests import Upload
+from airflow_provider_sora.api.protocol.requests import InputFile
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import quoted
 
@@ -21,7 +21,7 @@ Fit = Literal["cover", "contain"]
 MAX_PIXELS = 50_000_000
 
 
-def picture(content: bytes, name: str, *, size: str | None = None, fit: Fit | None = None) -> Upload:
+def picture(content: bytes, name: str, *, size: str | None = None, fit: Fit | None = None) -> InputFile:
     """A picture to upload.
 
     :param size: ``"<width>x<height>"`` that the video is to have; servers refuse a picture of another size
@@ -35,7 +35,7 @@ def picture(content: bytes, name: str, *, size: str | None = None, fit: Fit | No
     return _fitted(upload, (int(wanted[1]), int(wanted[2])), fit)
 
 
-def video(content: bytes, name: str) -> Upload:
+def video(content: bytes, name: str) -> InputFile:
     """A video to upload.
 
     :raises SoraConfigError: it is not an MP4
@@ -43,14 +43,14 @@ def video(content: bytes, name: str) -> Upload:
     return _upload(content, name, "video/", "an MP4 video")
 
 
-def _upload(content: bytes, name: str, kind: str, wanted: str) -> Upload:
+def _upload(content: bytes, name: str, kind: str, wanted: str) -> InputFile:
     content_type = sniff(content[:HEAD_BYTES])
     if content_type is None or not content_type.startswith(kind):
         raise SoraConfigError(f"{quoted(name)} is {content_type or 'of an unknown type'}; it has to be {wanted}")
-    return Upload(content, f"{PurePosixPath(name).stem or 'file'}.{EXTENSIONS[content_type]}", content_type)
+    return InputFile(content, f"{PurePosixPath(name).stem or 'file'}.{EXTENSIONS[content_type]}", content_type)
 
 
-def _fitted(upload: Upload, size: tuple[int, int], fit: Fit | None) -> Upload:
+def _fitted(upload: InputFile, size: tuple[int, int], fit: Fit | None) -> InputFile:
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
         raise SoraConfigError(f"size is {size[0]}x{size[1]}; a picture for it has 1 to {MAX_PIXELS} pixels")
     try:
@@ -62,7 +62,7 @@ def _fitted(upload: Upload, size: tuple[int, int], fit: Fit | None) -> Upload:
         raise SoraConfigError(f"{quoted(upload.filename)} cannot be read as a picture: {words}") from None
 
 
-def _resized(upload: Upload, size: tuple[int, int], fit: Fit | None) -> Upload:
+def _resized(upload: InputFile, size: tuple[int, int], fit: Fit | None) -> InputFile:
     from PIL import Image, ImageOps
 
     with Image.open(io.BytesIO(upload.content)) as opened:
@@ -78,10 +78,10 @@ def _resized(upload: Upload, size: tuple[int, int], fit: Fit | None) -> Upload:
         resized = ImageOps.fit(upright, size) if fit == "cover" else ImageOps.pad(upright, size)
     target = io.BytesIO()
     resized.save(target, upload.content_type.partition("/")[2].upper(), quality=95)
-    return Upload(target.getvalue(), upload.filename, upload.content_type)
+    return InputFile(target.getvalue(), upload.filename, upload.content_type)
 
 
-def _check_pixels(upload: Upload, opened: Image) -> None:
+def _check_pixels(upload: InputFile, opened: Image) -> None:
     """Look at the size in the file's head, before anything is decoded."""
     if opened.width * opened.height > MAX_PIXELS:
         raise SoraConfigError(

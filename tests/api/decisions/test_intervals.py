@@ -9,9 +9,9 @@ from airflow_provider_sora.api.decisions.intervals import (
     MIN_PAUSE_SECONDS,
     Durations,
     Kind,
-    Sight,
+    Observation,
     kind_of,
-    pause,
+    next_interval,
 )
 from airflow_provider_sora.api.protocol.models import Video
 from tests.api.conftest import job
@@ -20,13 +20,13 @@ from tests.api.conftest import job
 def after(
     interval: float = 1000,
     age: float | None = None,
-    last: Sight | None = None,
-    before: Sight | None = None,
+    last: Observation | None = None,
+    before: Observation | None = None,
     history: list[float] | None = None,
     jitter: float = 0.0,
     least: float = 0.0,
 ) -> float:
-    return pause(interval, age=age, last=last, before=before, history=history or [], jitter=jitter, least=least)
+    return next_interval(interval, age=age, last=last, before=before, history=history or [], jitter=jitter, least=least)
 
 
 def video(model: str = "sora-2", **fields: str) -> Video:
@@ -34,7 +34,7 @@ def video(model: str = "sora-2", **fields: str) -> Video:
 
 
 numbers = st.floats(min_value=0, max_value=1e6)
-sights = st.none() | st.builds(Sight, numbers, st.none() | st.floats(allow_nan=True, allow_infinity=True))
+sights = st.none() | st.builds(Observation, numbers, st.none() | st.floats(allow_nan=True, allow_infinity=True))
 
 
 @given(
@@ -49,8 +49,8 @@ sights = st.none() | st.builds(Sight, numbers, st.none() | st.floats(allow_nan=T
 def test_a_pause_is_never_longer_than_the_interval_nor_next_to_nothing(
     interval: float,
     age: float | None,
-    last: Sight | None,
-    before: Sight | None,
+    last: Observation | None,
+    before: Observation | None,
     history: list[float],
     jitter: float,
     least: float,
@@ -61,29 +61,29 @@ def test_a_pause_is_never_longer_than_the_interval_nor_next_to_nothing(
 
 def test_where_nothing_is_known_pauses_begin_short_and_double() -> None:
     assert after() == 5
-    assert [after(age=age, last=Sight(0, None)) for age in (0, 5, 10, 20, 40)] == [5, 5, 10, 20, 40]
+    assert [after(age=age, last=Observation(0, None)) for age in (0, 5, 10, 20, 40)] == [5, 5, 10, 20, 40]
 
 
 def test_progress_since_the_submission_is_a_guess_that_is_looked_at_on_the_way() -> None:
-    assert after(age=10, last=Sight(110, 20)) == pytest.approx(0.6 * 40 + 0.5)
+    assert after(age=10, last=Observation(110, 20)) == pytest.approx(0.6 * 40 + 0.5)
 
 
 def test_two_sights_tell_the_speed() -> None:
-    assert after(age=50, last=Sight(150, 40), before=Sight(140, 20)) == pytest.approx(0.9 * 30 + 0.5)
+    assert after(age=50, last=Observation(150, 40), before=Observation(140, 20)) == pytest.approx(0.9 * 30 + 0.5)
 
 
 def test_progress_that_goes_back_or_stands_still_is_judged_by_the_age() -> None:
-    for before in (Sight(140, 60), Sight(140, 40), Sight(140, None)):
-        assert after(age=50, last=Sight(150, 40), before=before) == pytest.approx(0.6 * 75 + 0.5)
+    for before in (Observation(140, 60), Observation(140, 40), Observation(140, None)):
+        assert after(age=50, last=Observation(150, 40), before=before) == pytest.approx(0.6 * 75 + 0.5)
 
 
 @pytest.mark.parametrize("progress", [0, None, 100, 250])
 def test_progress_that_says_nothing_is_not_used(progress: float | None) -> None:
-    assert after(age=10, last=Sight(110, progress)) == 10
+    assert after(age=10, last=Observation(110, progress)) == 10
 
 
 def test_progress_of_a_job_of_unknown_age_is_not_used() -> None:
-    assert after(last=Sight(110, 50)) == 5
+    assert after(last=Observation(110, 50)) == 5
 
 
 def test_by_history_nothing_is_looked_at_before_jobs_begin_to_end() -> None:
@@ -113,12 +113,12 @@ def test_history_says_nothing_of_a_job_of_unknown_age() -> None:
 
 
 def test_progress_says_more_than_history() -> None:
-    assert after(age=10, last=Sight(110, 50), history=[500.0] * 5) == pytest.approx(6.5)
+    assert after(age=10, last=Observation(110, 50), history=[500.0] * 5) == pytest.approx(6.5)
 
 
 def test_jitter_makes_a_pause_shorter_and_the_first_one_most() -> None:
     assert after(jitter=0.5) == 5 * 0.75
-    assert after(last=Sight(0, None), jitter=0.5) == 5 * 0.95
+    assert after(last=Observation(0, None), jitter=0.5) == 5 * 0.95
 
 
 def test_many_waits_are_left_alone_as_long_as_the_interval_allows() -> None:
@@ -127,7 +127,7 @@ def test_many_waits_are_left_alone_as_long_as_the_interval_allows() -> None:
 
 
 def test_a_pause_that_would_be_shorter_than_a_second_is_a_second() -> None:
-    assert after(age=1, last=Sight(1, 99)) == 1
+    assert after(age=1, last=Observation(1, 99)) == 1
 
 
 def test_durations_say_nothing_until_there_are_a_few_of_the_kind() -> None:

@@ -10,14 +10,14 @@ from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.decisions import intervals
 from airflow_provider_sora.api.decisions.polling import (
     AskList,
-    LookAgain,
+    PollAgain,
     Presence,
     Wait,
-    after_failure,
-    after_look,
-    after_search,
-    first_look,
+    first_poll,
+    on_error,
+    on_list_search,
     on_monotonic_clock,
+    on_status,
     poll_limit,
     postponed,
 )
@@ -48,8 +48,8 @@ def test_a_server_may_ask_for_the_longest_pause_and_for_no_more(asked: float, pa
 
 def test_all_times_of_a_wait_move_to_the_other_clock() -> None:
     moved = on_monotonic_clock(WAIT, 700.0)
-    assert (moved.deadline, moved.since) == (300.0, 200.0)
-    assert on_monotonic_clock(Wait("video_1", 1_000.0, 10.0, None), 700.0).since is None
+    assert (moved.deadline, moved.submitted_at) == (300.0, 200.0)
+    assert on_monotonic_clock(Wait("video_1", 1_000.0, 10.0, None), 700.0).submitted_at is None
 
 
 @pytest.mark.parametrize(("now", "left"), [(990.0, 10.0), (1_000.0, 0.0), (1_100.0, 0.0)])
@@ -59,15 +59,15 @@ def test_a_poll_may_last_to_the_deadline_and_a_little_longer(now: float, left: f
 
 def test_a_job_from_the_future_is_as_old_as_one_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     ages: list[object] = []
-    pause = intervals.pause
+    pause = intervals.next_interval
 
     def watched(interval: float, **named: object) -> float:
         ages.append(named["age"])
         return pause(interval, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(intervals, "pause", watched)
-    first_look(WAIT, 800.0, jitter=0.0)
-    first_look(WAIT, 950.0, jitter=0.0)
+    monkeypatch.setattr(intervals, "next_interval", watched)
+    first_poll(WAIT, 800.0, jitter=0.0)
+    first_poll(WAIT, 950.0, jitter=0.0)
     assert ages == [0.0, 50.0]
 
 
@@ -78,33 +78,33 @@ RUNNING = Video.model_validate(job("queued", created_at=None))
 
 
 def seconds(decision: object) -> float:
-    assert isinstance(decision, LookAgain)
+    assert isinstance(decision, PollAgain)
     return decision.seconds
 
 
 def test_a_refusal_that_names_no_pause_costs_the_users_own_interval() -> None:
     quick = replace(WAIT, poll_interval_seconds=0.2)
-    assert seconds(after_failure(quick, TOO_SOON, 950.0)) == 0.2
+    assert seconds(on_error(quick, TOO_SOON, 950.0)) == 0.2
 
 
 def test_nothing_is_spread_and_nothing_is_slowed_down_unless_it_is_asked_for() -> None:
     at = 950.0
-    assert first_look(WAIT, at) == first_look(WAIT, at, jitter=0.0)
-    assert seconds(after_failure(WAIT, UNREACHABLE, at)) == 10.0
+    assert first_poll(WAIT, at) == first_poll(WAIT, at, jitter=0.0)
+    assert seconds(on_error(WAIT, UNREACHABLE, at)) == 10.0
     found = replace(ASKED, wait=replace(WAIT, failures=1))
-    assert seconds(after_search(found, Presence.UNKNOWN, at)) == 10.0
-    for shown in (after_look(WAIT, RUNNING, at), after_search(ASKED, RUNNING, at)):
-        assert seconds(shown) == seconds(after_look(WAIT, RUNNING, at, least_seconds=0.0, jitter=0.0, epoch=0.0))
+    assert seconds(on_list_search(found, Presence.UNKNOWN, at)) == 10.0
+    for shown in (on_status(WAIT, RUNNING, at), on_list_search(ASKED, RUNNING, at)):
+        assert seconds(shown) == seconds(on_status(WAIT, RUNNING, at, least_seconds=0.0, jitter=0.0, epoch=0.0))
     brief = replace(WAIT, poll_interval_seconds=0.5)
-    assert seconds(after_look(brief, RUNNING, at, hint_seconds=0.5)) == 0.5
+    assert seconds(on_status(brief, RUNNING, at, hint_seconds=0.5)) == 0.5
 
 
 def test_a_creation_time_is_on_the_waits_own_clock_unless_another_is_named() -> None:
     shown = Video.model_validate(job("queued", created_at=900))
-    unknown = replace(WAIT, since=None)
-    for verdict in (after_look(unknown, shown, 950.0), after_search(replace(ASKED, wait=unknown), shown, 950.0)):
-        assert isinstance(verdict, LookAgain)
-        assert verdict.wait.since == 900.0
+    unknown = replace(WAIT, submitted_at=None)
+    for verdict in (on_status(unknown, shown, 950.0), on_list_search(replace(ASKED, wait=unknown), shown, 950.0)):
+        assert isinstance(verdict, PollAgain)
+        assert verdict.wait.submitted_at == 900.0
 
 
 @pytest.mark.parametrize("left", [0.5, 1.0])

@@ -21,15 +21,15 @@ from airflow_provider_sora.api.protocol.requests import (
     CreateCharacter,
     CreateVideo,
     EditVideo,
+    InputFile,
     RemixVideo,
     Request,
-    Upload,
 )
 from airflow_provider_sora.exceptions import SoraError
 
 BASE = "http://Host:8000/v1"
-PICTURE = Upload(b"\x89PNG", "a.png", "image/png")
-MP4 = Upload(b"ftyp", "a.mp4", "video/mp4")
+PICTURE = InputFile(b"\x89PNG", "a.png", "image/png")
+MP4 = InputFile(b"ftyp", "a.mp4", "video/mp4")
 CREATE = CreateVideo(prompt="a cat", model="wan")
 FASTAPI = {"detail": [{"type": "missing", "loc": ["body", "prompt"], "msg": "Field required", "input": None}]}
 VLLM_OMNI = {

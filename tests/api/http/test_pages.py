@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_sora.api.http.pages import MAX_PAGES, Pages
 from airflow_provider_sora.api.protocol.models import VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
-from airflow_provider_sora.exceptions import SoraAnswerError
+from airflow_provider_sora.exceptions import SoraResponseError
 
 
 def page(*ids: str, **fields: Any) -> VideoPage:
@@ -50,7 +50,7 @@ def test_a_list_without_an_end_is_an_error_and_not_read_for_ever() -> None:
     pages = Pages(ListVideos(limit=1))
     for number in range(MAX_PAGES):
         read(pages, page(f"{number}", has_more=True, last_id=f"{number}"))
-    with pytest.raises(SoraAnswerError, match="has not ended after 1000 pages"):
+    with pytest.raises(SoraResponseError, match="has not ended after 1000 pages"):
         read(pages, page("one more", has_more=True))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sora.api.http.public_urls import is_public, is_same_server, join, locate
+from airflow_provider_sora.api.http.public_urls import is_public, is_same_server, join, resolve_public_url
 from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionError
 
 
@@ -48,7 +48,7 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionErro
 )
 def test_addresses_that_only_this_machine_reaches_are_refused(url: str) -> None:
     with pytest.raises(SoraConfigError, match=r"is not fetched: .* local or private address"):
-        locate(url, allow_private=False)
+        resolve_public_url(url, allow_private=False)
 
 
 def resolve_to(*addresses: str) -> Any:
@@ -57,7 +57,7 @@ def resolve_to(*addresses: str) -> Any:
 
 def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", resolve_to("93.184.215.14"))
-    target = locate("https://cdn.example.com:8443/x.mp4?s=1", allow_private=False)
+    target = resolve_public_url("https://cdn.example.com:8443/x.mp4?s=1", allow_private=False)
     assert str(target.url) == "https://93.184.215.14:8443/x.mp4?s=1"
     assert target.extensions == {"sni_hostname": "cdn.example.com"}
 
@@ -65,23 +65,23 @@ def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch: pytes
 def test_a_name_with_one_private_address_among_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", resolve_to("93.184.215.14", "10.0.0.1"))
     with pytest.raises(SoraConfigError, match=r"private address 10\.0\.0\.1"):
-        locate("https://cdn.example.com/x", allow_private=False)
+        resolve_public_url("https://cdn.example.com/x", allow_private=False)
 
 
 def test_private_addresses_can_be_allowed() -> None:
-    assert str(locate("http://10.0.0.1/x", allow_private=True).url) == "http://10.0.0.1/x"
+    assert str(resolve_public_url("http://10.0.0.1/x", allow_private=True).url) == "http://10.0.0.1/x"
 
 
 def test_what_is_no_url_is_refused_and_on_no_server() -> None:
     with pytest.raises(SoraConfigError, match="cannot be read as a URL"):
-        locate("http://host\x00/", allow_private=True)
+        resolve_public_url("http://host\x00/", allow_private=True)
     assert not is_same_server("http://host\x00/", "https://host/v1")
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "file:///etc/passwd", "https:///x"])
 def test_only_http_is_fetched(url: str) -> None:
     with pytest.raises(SoraConfigError, match="it has to be http"):
-        locate(url, allow_private=True)
+        resolve_public_url(url, allow_private=True)
 
 
 def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("socket.getaddrinfo", fail)
     with pytest.raises(SoraConnectionError, match="its host is unknown"):
-        locate("https://nowhere.invalid/x", allow_private=False)
+        resolve_public_url("https://nowhere.invalid/x", allow_private=False)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_location_that_cannot_be_read_is_an_error_of_ours() -> None:
 @given(st.text() | st.from_regex(r"\Ahttps?://.*", fullmatch=True))
 def test_whatever_the_url_only_our_errors_come_out(url: str) -> None:
     with suppress(SoraConfigError):
-        assert locate(url, allow_private=True).url.scheme in ("http", "https")
+        assert resolve_public_url(url, allow_private=True).url.scheme in ("http", "https")
     is_same_server(url, "https://host/v1")
 
 
@@ -182,10 +182,10 @@ def test_public_addresses_are_public(address: str) -> None:
 
 def test_an_ipv6_address_that_was_checked_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.getaddrinfo", resolve_to("2606:4700::1111"))
-    assert str(locate("https://host/x", allow_private=False).url) == "https://[2606:4700::1111]/x"
+    assert str(resolve_public_url("https://host/x", allow_private=False).url) == "https://[2606:4700::1111]/x"
 
 
 @pytest.mark.parametrize("url", ["http://host:99999/x", "http://host:0/x"])
 def test_a_port_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(SoraConfigError, match="cannot be read as a URL"):
-        locate(url, allow_private=True)
+        resolve_public_url(url, allow_private=True)

@@ -18,7 +18,7 @@ from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
-from airflow_provider_sora.api.http.response_body import AsyncBody, Body
+from airflow_provider_sora.api.http.response_body import AsyncResponseBody, ResponseBody
 from airflow_provider_sora.api.protocol.requests import DownloadContent
 from tests.media import mp4
 
@@ -99,9 +99,9 @@ def closing(answer: bytes) -> Callable[[socket.socket], None]:
 
 
 def read(url: str, timeout: float = WITHIN) -> list[bytes]:
-    """The pieces of one body, by `Body` alone."""
+    """The pieces of one body, by `ResponseBody` alone."""
     with httpx.Client(timeout=timeout, trust_env=False) as http:
-        body = Body()
+        body = ResponseBody()
         try:
             body.open(http.send(http.build_request("GET", url), stream=True))
             return list(iter(body.read, b""))
@@ -161,7 +161,7 @@ def test_a_large_body_is_read_from_the_connection_itself() -> None:
     with TcpServer(head(LARGE) + LARGE) as server, httpx.Client(timeout=WITHIN, trust_env=False) as http:
         response = http.send(http.build_request("GET", server.url), stream=True)
         spy = response.extensions["network_stream"] = Spy(response.extensions["network_stream"])
-        body = Body()
+        body = ResponseBody()
         body.open(response)
         first, rest = body.read(), b"".join(iter(body.read, b""))
         assert body.read() == b""  # and again: nothing is waited for
@@ -211,7 +211,7 @@ def test_a_body_given_up_halfway_leaves_nothing_behind_for_the_next(blocking: bo
     async def use_async() -> bytes:
         async with httpx.AsyncClient(trust_env=False) as http:
             for _ in range(2):
-                body = AsyncBody()
+                body = AsyncResponseBody()
                 await body.open(await http.send(http.build_request("GET", server.url), stream=True))
                 first = await body.read()
                 await body.close()
@@ -220,7 +220,7 @@ def test_a_body_given_up_halfway_leaves_nothing_behind_for_the_next(blocking: bo
     def use() -> bytes:
         with httpx.Client(trust_env=False) as http:
             for _ in range(2):
-                body = Body()
+                body = ResponseBody()
                 body.open(http.send(http.build_request("GET", server.url), stream=True))
                 first = body.read()
                 body.close()
@@ -260,7 +260,7 @@ def test_a_connection_that_is_reset_is_an_error() -> None:
         reset(connection)
 
     with TcpServer(act) as server, httpx.Client(trust_env=False) as http:
-        body = Body()
+        body = ResponseBody()
         body.open(http.send(http.build_request("GET", server.url), stream=True))
         come = body.read()
         while len(come) < 1000:

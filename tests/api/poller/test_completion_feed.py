@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.poller import completion_feed
-from airflow_provider_sora.api.poller.completion_feed import Arrivals
+from airflow_provider_sora.api.poller.completion_feed import CompletionFeed
 from airflow_provider_sora.exceptions import SoraServerError
 from tests.api.conftest import CONFIG, job
 
@@ -48,12 +48,12 @@ class Shelf:
 
 def looks(shelf: Shelf, *changes: dict[str, str | None]) -> list[list[str]]:
     """What each look tells of: the first at what is there, each further one after some changes."""
-    found = Arrivals()
+    found = CompletionFeed()
 
     async def look() -> list[str]:
         transport = httpx.MockTransport(shelf.handle)
         async with AsyncSoraClient(CONFIG, RequestRetryPolicy(attempts=1), transport=transport) as client:
-            return [video.id async for video in found.look(client)]
+            return [video.id async for video in found.poll(client)]
 
     told = [asyncio.run(look())]
     for change in changes:
@@ -104,12 +104,12 @@ def test_a_job_that_was_deleted_is_forgotten() -> None:
 def test_a_look_that_fails_loses_nothing() -> None:
     shelf = Shelf()
     shelf.set("a", "queued")
-    found = Arrivals()
+    found = CompletionFeed()
 
     async def look() -> list[str]:
         transport = httpx.MockTransport(shelf.handle)
         async with AsyncSoraClient(CONFIG, RequestRetryPolicy(attempts=1), transport=transport) as client:
-            return [video.id async for video in found.look(client)]
+            return [video.id async for video in found.poll(client)]
 
     assert asyncio.run(look()) == []
     shelf.set("a", "completed")
@@ -126,11 +126,11 @@ def test_memory_and_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     shelf = Shelf()
     for number in range(30):
         shelf.set(f"old{number}", "completed")
-    found = Arrivals()
+    found = CompletionFeed()
 
     async def look() -> None:
         async with AsyncSoraClient(CONFIG, transport=httpx.MockTransport(shelf.handle)) as client:
-            assert [video async for video in found.look(client)] == []
+            assert [video async for video in found.poll(client)] == []
 
     asyncio.run(look())
     assert len(shelf.asked) == 2
@@ -142,11 +142,11 @@ def test_a_job_that_a_gateway_hides_for_a_while_is_not_forgotten() -> None:
     shelf.set("slow", "in_progress")
     for number in range(9):
         shelf.set(f"old{number}", "completed")
-    found = Arrivals()
+    found = CompletionFeed()
 
     async def look() -> list[str]:
         async with AsyncSoraClient(CONFIG, transport=httpx.MockTransport(shelf.handle)) as client:
-            return [video.id async for video in found.look(client)]
+            return [video.id async for video in found.poll(client)]
 
     assert asyncio.run(look()) == []
     slow = shelf.jobs.pop("slow")
@@ -161,12 +161,12 @@ def test_jobs_that_never_end_take_no_endless_memory_and_have_their_turns(monkeyp
     monkeypatch.setattr(completion_feed, "MAX_KNOWN", 6)
     monkeypatch.setattr(completion_feed, "MAX_SINGLE", 2)
     shelf = Shelf()
-    found = Arrivals()
+    found = CompletionFeed()
     rounds: list[list[str]] = []
 
     async def look() -> None:
         async with AsyncSoraClient(CONFIG, transport=httpx.MockTransport(shelf.handle)) as client:
-            assert [video async for video in found.look(client)] == []
+            assert [video async for video in found.poll(client)] == []
 
     for number in range(5):
         for name in "abc":

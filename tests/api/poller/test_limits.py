@@ -78,7 +78,7 @@ async def test_a_connection_that_cannot_be_read_again_leaves_the_old_one() -> No
             return await world.open_client()
 
         world.poller._open_client = once
-        world.poller._line = world.poller._new_line()
+        world.poller._client = world.poller._new_client()
         refused = [answer({"error": "bad key"}, 401)] * 2
 
         async def twice(_: httpx.Request) -> httpx.Response | None:
@@ -179,7 +179,7 @@ async def test_a_refusal_while_pages_are_read_ends_the_reading_and_is_not_held_a
             nonlocal pages
             pages += 1
             if pages == 3:
-                world.poller._line.limit.refused(world.clock(), 50)
+                world.poller._client.limit.refused(world.clock(), 50)
             return None
 
         world.server.before_list = third

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from airflow_provider_sora.api.poller.list_strategy import ListUse
+from airflow_provider_sora.api.poller.list_strategy import ListStrategy
 from airflow_provider_sora.api.poller.rate_limit import MAX_BLOCK_SECONDS, RateLimit
 
 
 def test_the_list_pays_where_it_takes_fewer_requests() -> None:
-    use = ListUse()
-    assert [use.pays(due, depth, 0) for due, depth in ((0, 0), (1, 0), (2, 0), (2, 99), (2, 100), (3, 100))] == [
+    use = ListStrategy()
+    assert [use.is_cheaper(due, depth, 0) for due, depth in ((0, 0), (1, 0), (2, 0), (2, 99), (2, 100), (3, 100))] == [
         False,
         False,
         True,
@@ -17,68 +17,68 @@ def test_the_list_pays_where_it_takes_fewer_requests() -> None:
 
 
 def test_a_list_that_failed_is_left_alone_for_ten_minutes() -> None:
-    use = ListUse()
-    use.failed(1000)
-    assert not use.pays(50, 0, 1599)
-    assert use.pays(50, 0, 1600)
+    use = ListStrategy()
+    use.record_failure(1000)
+    assert not use.is_cheaper(50, 0, 1599)
+    assert use.is_cheaper(50, 0, 1600)
 
 
 def test_a_list_that_shows_less_than_half_of_what_is_looked_for_has_failed() -> None:
-    use = ListUse()
-    use.ended(wanted=4, met=2, now=0)
-    assert use.pays(50, 0, 1)
-    use.ended(wanted=5, met=2, now=0)
-    assert not use.pays(50, 0, 1)
+    use = ListStrategy()
+    use.record_reading(wanted=4, met=2, now=0)
+    assert use.is_cheaper(50, 0, 1)
+    use.record_reading(wanted=5, met=2, now=0)
+    assert not use.is_cheaper(50, 0, 1)
 
 
 def test_short_pages_are_learned_and_one_short_page_is_not_held_against_a_list() -> None:
-    use = ListUse()
-    use.saw_page(1, has_more=False)
+    use = ListStrategy()
+    use.record_page(1, has_more=False)
     assert use.pages(199) == 2
-    use.saw_page(1, has_more=True)
-    use.saw_page(100, has_more=True)
+    use.record_page(1, has_more=True)
+    use.record_page(100, has_more=True)
     assert use.pages(199) == 2
     for _ in range(4):
-        use.saw_page(20, has_more=True)
+        use.record_page(20, has_more=True)
     assert use.pages(199) == 10
-    use.saw_page(0, has_more=True)
-    use.saw_page(1000, has_more=True)
+    use.record_page(0, has_more=True)
+    use.record_page(1000, has_more=True)
     assert use.pages(199) == 2
 
 
 def test_reading_ends_after_twice_the_expected_pages_and_a_few() -> None:
-    assert (ListUse().most_pages(0), ListUse().most_pages(250)) == (5, 9)
+    assert (ListStrategy().most_pages(0), ListStrategy().most_pages(250)) == (5, 9)
 
 
 def test_many_waits_are_left_alone_so_long_that_looking_costs_about_a_request_a_second() -> None:
-    use = ListUse()
+    use = ListStrategy()
     assert use.least_pause(950, 0) == 10
-    use.failed(0)
+    use.record_failure(0)
     assert use.least_pause(950, 1) == 950
 
 
 def test_a_list_that_is_always_refused_for_coming_too_soon_is_left_alone_for_a_minute() -> None:
-    use = ListUse()
-    use.throttled(1)
-    use.throttled(2)
-    use.saw_page(100, has_more=False)
-    use.throttled(3)
-    use.throttled(4)
-    assert use.pays(9, 0, 4)
-    use.throttled(100)
-    assert not use.pays(9, 0, 159)
-    assert use.pays(9, 0, 160)
+    use = ListStrategy()
+    use.record_throttle(1)
+    use.record_throttle(2)
+    use.record_page(100, has_more=False)
+    use.record_throttle(3)
+    use.record_throttle(4)
+    assert use.is_cheaper(9, 0, 4)
+    use.record_throttle(100)
+    assert not use.is_cheaper(9, 0, 159)
+    assert use.is_cheaper(9, 0, 160)
 
 
 def test_a_check_is_wanted_now_and_then() -> None:
-    use = ListUse()
-    assert [use.wants_check(now) for now in (10, 11, 39, 40, 41)] == [True, False, False, True, False]
+    use = ListStrategy()
+    assert [use.is_check_due(now) for now in (10, 11, 39, 40, 41)] == [True, False, False, True, False]
 
 
 def test_a_list_is_stale_that_shows_a_job_as_running_long_after_its_end() -> None:
-    use = ListUse()
+    use = ListStrategy()
     assert not use.is_stale("video_1", 0)
-    use.knows_ended("video_1", 0)
+    use.record_ended("video_1", 0)
     assert [use.is_stale("video_1", now) for now in (1, 10, 11)] == [False, False, True]
     assert not use.is_stale("video_2", 11)
 

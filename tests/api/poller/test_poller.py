@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_sora.api import client as client_module
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.decisions.polling import Wait
-from airflow_provider_sora.api.poller.waiter import Waiting
+from airflow_provider_sora.api.poller.waiter import Waiter
 from airflow_provider_sora.api.protocol import requests
 from airflow_provider_sora.api.protocol.models import Video, parse_json
 from airflow_provider_sora.exceptions import (
@@ -255,7 +255,7 @@ async def test_a_connection_that_cannot_be_read_is_everybodys_error_and_the_next
             return await world.open_client()
 
         world.poller._open_client = broken
-        world.poller._line = world.poller._new_line()
+        world.poller._client = world.poller._new_client()
         tasks = world.start_many(30, lambda _: 10)
         assert await outcomes(tasks) == ["SoraConfigError"] * 30
         frames = 0
@@ -283,14 +283,14 @@ async def test_an_answer_that_cannot_be_read_is_a_failed_look() -> None:
 
 @in_virtual_time
 async def test_one_job_that_breaks_the_reader_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = requests.RetrieveVideo.read
+    read = requests.RetrieveVideo.parse
 
     def breaks(self: requests.RetrieveVideo, body: bytes) -> Video:
         if self.video_id == "video_0":
             raise RecursionError("too deep")
         return read(self, body)
 
-    monkeypatch.setattr(requests.RetrieveVideo, "read", breaks)
+    monkeypatch.setattr(requests.RetrieveVideo, "parse", breaks)
     async with World() as world:
         world.server.before_list = always(404)
         tasks = world.start_many(4, lambda _: 30)
@@ -310,7 +310,7 @@ async def test_an_observer_that_breaks_is_only_logged(caplog: pytest.LogCaptureF
 
     async with World() as world:
         world.poller._observer = Broken()
-        world.poller._line = world.poller._new_line()
+        world.poller._client = world.poller._new_client()
         world.server.before_list = always(500)
         with caplog.at_level(logging.ERROR):
             assert await outcomes(world.start_many(5, lambda _: 30)) == ["completed"] * 5
@@ -384,7 +384,7 @@ async def test_looks_that_were_put_off_take_no_endless_memory() -> None:
 
 @in_virtual_time
 async def test_a_wait_ends_once() -> None:
-    waiting = Waiting(Wait("video_1", 0, 1))
+    waiting = Waiter(Wait("video_1", 0, 1))
     first, second = (Video.model_validate(job("completed", name)) for name in ("video_1", "video_2"))
     waiting.end(first)
     waiting.end(second)

@@ -92,8 +92,8 @@ def test_each_status_has_a_class_that_says_whether_a_retry_can_help(status: int,
 
 
 def test_a_redirect_says_where_to_without_what_may_be_signed() -> None:
-    reply = Response(NOW, 302, {"location": "https://other/v1/videos?signature=secret"})
-    error = status_error(CreateVideo(prompt="a"), reply)
+    response = Response(NOW, 302, {"location": "https://other/v1/videos?signature=secret"})
+    error = status_error(CreateVideo(prompt="a"), response)
     assert str(error) == (
         "POST /videos answered HTTP 302: a redirect to 'https://other/v1/videos', which is not followed: correct the "
         "connection's Host if it is wrong"
@@ -214,7 +214,7 @@ def test_a_free_call_is_never_ambiguous() -> None:
 @pytest.mark.parametrize("code", ["moderation_blocked", "sentinel_block", "invalid_value", "content_policy_violation"])
 def test_a_refusal_is_not_retryable_and_quotes_the_server(code: str) -> None:
     error = failed_video_error(Video.model_validate(job("failed", error={"code": code, "message": "no"})))
-    assert isinstance(error, exceptions.SoraVideoRefusedError)
+    assert isinstance(error, exceptions.SoraVideoRejectedError)
     assert not error.retryable
     assert str(error) == f"video video_1 failed on the server [{code}]: no"
 
@@ -222,7 +222,7 @@ def test_a_refusal_is_not_retryable_and_quotes_the_server(code: str) -> None:
 @pytest.mark.parametrize(("code", "refused"), [(400, True), (422, True), (408, False), (429, False), (500, False)])
 def test_a_job_that_failed_with_an_http_status_is_refused_by_what_that_means(code: int, refused: bool) -> None:
     error = failed_video_error(Video.model_validate(job("failed", error={"code": code, "message": "no"})))
-    assert isinstance(error, exceptions.SoraVideoRefusedError) is refused
+    assert isinstance(error, exceptions.SoraVideoRejectedError) is refused
     assert error.retryable is not refused
 
 
@@ -251,7 +251,7 @@ def test_a_cancelled_job_without_an_error_is_named_by_its_status() -> None:
 )
 def test_a_job_that_failed_with_a_4xx_of_the_server_is_a_refusal_and_not_retried(error: dict[str, Any]) -> None:
     found = failed_video_error(Video.model_validate(job("failed", error=error)))
-    assert isinstance(found, exceptions.SoraVideoRefusedError)
+    assert isinstance(found, exceptions.SoraVideoRejectedError)
     assert not found.retryable
 
 
@@ -279,7 +279,7 @@ def test_the_status_of_the_answer_that_holds_a_failed_job_says_whether_it_was_re
 ) -> None:
     body = json.dumps(job("failed", error=error)).encode()
     for request in (RetrieveVideo(video_id="video_1"), CreateVideo(prompt="a")):
-        video = request.read_refusal(body, status)
+        video = request.parse_error_body(body, status)
         assert video is not None
         assert failed_video_error(video).retryable is retryable
 
@@ -289,12 +289,12 @@ def test_a_failed_job_in_an_error_answer_counts_only_where_it_is_the_one_that_wa
     text = f"litellm.BadRequestError: HostedVllmException - {json.dumps(inner)}"
     wrapped = json.dumps({"error": {"message": text, "code": "400"}}).encode()
     mine = "video_" + base64.b64encode(b"litellm:custom_llm_provider:x;model_id:m;video_id:upstream-1").decode()
-    found = RetrieveVideo(video_id=mine).read_refusal(wrapped, 400)
+    found = RetrieveVideo(video_id=mine).parse_error_body(wrapped, 400)
     assert found is not None
     assert found.id == mine
-    assert RetrieveVideo(video_id="upstream-2").read_refusal(wrapped, 502) is None
+    assert RetrieveVideo(video_id="upstream-2").parse_error_body(wrapped, 502) is None
 
 
 def test_an_answer_nested_without_end_is_one_that_cannot_be_read() -> None:
-    with pytest.raises(exceptions.SoraAnswerError):
-        RetrieveVideo(video_id="video_1").read(b"[" * 200_000)
+    with pytest.raises(exceptions.SoraResponseError):
+        RetrieveVideo(video_id="video_1").parse(b"[" * 200_000)

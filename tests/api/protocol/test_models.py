@@ -15,7 +15,7 @@ from airflow_provider_sora.api.protocol.models import (
     read_status,
     shorten,
 )
-from airflow_provider_sora.exceptions import SoraAnswerError
+from airflow_provider_sora.exceptions import SoraResponseError
 from tests.api.conftest import job
 
 
@@ -98,19 +98,19 @@ def test_an_error_is_read_in_any_shape(error: Any, code: str, message: str) -> N
 
 def test_the_servers_own_word_and_its_own_fields_are_kept() -> None:
     video = Video.model_validate(job("encoding", url="https://elsewhere/x.mp4"))
-    assert video.server_status == "encoding"
+    assert video.raw_status == "encoding"
     assert (video.model_extra or {})["url"] == "https://elsewhere/x.mp4"
 
 
 def test_an_answer_without_an_id_is_no_video_and_the_error_shows_it() -> None:
-    with pytest.raises(SoraAnswerError, match=r"POST /videos answered .* not a Video \(id: .*\{\"status\"") as caught:
+    with pytest.raises(SoraResponseError, match=r"POST /videos answered .* not a Video \(id: .*\{\"status\"") as caught:
         read_model(Video, "POST /videos", b'{"status": "queued"}')
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null"])
 def test_an_answer_that_is_no_object_is_no_video(body: bytes) -> None:
-    with pytest.raises(SoraAnswerError, match="not a Video"):
+    with pytest.raises(SoraResponseError, match="not a Video"):
         read_model(Video, "GET /videos/1", body)
 
 
@@ -122,7 +122,7 @@ def test_a_page_says_where_the_next_one_starts() -> None:
 
 
 def test_a_list_that_is_an_array_is_no_page() -> None:
-    with pytest.raises(SoraAnswerError, match="not a VideoPage"):
+    with pytest.raises(SoraResponseError, match="not a VideoPage"):
         read_model(VideoPage, "GET /videos", b"[]")
 
 

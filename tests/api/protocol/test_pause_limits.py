@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sora.api.decisions.polling import LookAgain, Wait, after_failure, after_look
+from airflow_provider_sora.api.decisions.polling import PollAgain, Wait, on_error, on_status
 from airflow_provider_sora.api.poller.rate_limit import RateLimit
 from airflow_provider_sora.api.protocol import pause_limits
 from airflow_provider_sora.api.protocol.error_mapping import retry_after_seconds, status_error
@@ -53,12 +53,12 @@ def test_whatever_headers_say_no_pause_is_out_of_bounds(headers: dict[str, str])
     assert asked is None or 0 <= asked <= DAY
     hint = Response(NOW, 200, headers).hint_seconds
     assert hint is None or 1 <= hint <= HOUR
-    look = after_look(WAIT, Video.model_validate(job("queued")), 0, hint_seconds=hint)
-    assert isinstance(look, LookAgain)
+    look = on_status(WAIT, Video.model_validate(job("queued")), 0, hint_seconds=hint)
+    assert isinstance(look, PollAgain)
     assert 1 <= look.seconds <= HOUR
     for code in (429, 500, 503):
-        failed = after_failure(WAIT, status_error(ListVideos(), Response(NOW, code, headers)), 0)
-        assert isinstance(failed, LookAgain)
+        failed = on_error(WAIT, status_error(ListVideos(), Response(NOW, code, headers)), 0)
+        assert isinstance(failed, PollAgain)
         assert 1 <= failed.seconds <= HOUR
     limit = RateLimit()
     limit.refused(0, asked)

@@ -17,18 +17,18 @@ from airflow_provider_sora.api.protocol.requests import (
     EditVideo,
     ExtendVideo,
     GetCharacter,
+    InputFile,
     ListVideos,
     RemixVideo,
     Request,
     RetrieveVideo,
-    Upload,
 )
 from airflow_provider_sora.exceptions import SoraConfigError
 
-PICTURE = Upload(b"\x89PNG\r\n\x1a\nrest", "cat.png", "image/png")
+PICTURE = InputFile(b"\x89PNG\r\n\x1a\nrest", "cat.png", "image/png")
 
 
-MP4 = Upload(b"\x00\x00\x00\x20ftypisom", "clip.mp4", "video/mp4")
+MP4 = InputFile(b"\x00\x00\x00\x20ftypisom", "clip.mp4", "video/mp4")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_create_without_its_fields_cannot_be_built(fields: dict[str, Any]) -> 
     ],
 )
 def test_delete_says_whether_the_video_is_gone(body: bytes, gone: bool) -> None:
-    assert DeleteVideo(video_id="v").read(body) is gone
+    assert DeleteVideo(video_id="v").parse(body) is gone
 
 
 def test_the_bytes_of_a_file_stay_out_of_its_repr() -> None:
@@ -144,11 +144,11 @@ def test_a_request_of_no_kind_does_nothing() -> None:
     bare: Request[None] = Request()
     assert bare.fields() == {}
     assert bare.query() == {}
-    assert bare.read_refusal(b"", 400) is None
+    assert bare.parse_error_body(b"", 400) is None
     with pytest.raises(NotImplementedError):
         bare.path()
     with pytest.raises(NotImplementedError):
-        bare.read(b"")
+        bare.parse(b"")
 
 
 BAD_IDS = ["", ".", "..", "a/b", "../videos", "a\\b", "a\x00b", "a\n", "\x7f", "\ud800", "x" * 513, "x" * 70_000]
