@@ -74,6 +74,7 @@ interop: setup $(BUILD)/litellm/.done
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 format: setup
