@@ -58,7 +58,20 @@ TARGETS: dict[str, tuple[str, ...]] = {
         f"{_POLLER}poller.py",
     ),
     "api/poller/*.py": tuple(
-        f"{_POLLER}{name}.py" for name in ("list_strategy", "gone_check", "poller", "limits", "list")
+        f"{_POLLER}{name}.py"
+        for name in (
+            "schedule",
+            "waiters",
+            "tracker",
+            "list_reader",
+            "single_reader",
+            "gone_check",
+            "list_strategy",
+            "completion_feed",
+            "poller",
+            "limits",
+            "list",
+        )
     ),
     "api/content/*.py": tuple(f"{_CONTENT}{name}.py" for name in ("containers", "reading", "resume", "throughput")),
     "transfers/mover.py": ("tests/transfers/test_mover.py",),

@@ -125,16 +125,23 @@ class Client(AsyncSoraClient):
 class World:
     """A server and a poller; when it ends, nothing may be left of the poller."""
 
-    def __init__(self, seed: int = 1, **config: Any) -> None:
+    def __init__(self, seed: int = 1, observer: Any = None, **config: Any) -> None:
         self.clock = asyncio.get_running_loop().time
         self.server = JobServer(self.clock)
-        self.observer = Recorder()
+        self.observer = observer or Recorder()
+        self.wall_clock = self.clock
+        self.read_connection = self.open_client
+        self.on_end: Callable[[], None] = lambda: None
         self.config = SoraConfig("http://server", **{"api_key": "key-1", **config})
         self.clients: list[Client] = []
         self.ends = 0
         self.random = random.Random(seed)  # noqa: S311 - no secret
         self.poller = Poller(
-            self.open_client, self.observer, self._ended, wall_clock=self.clock, jitter=lambda: self.random.random()
+            lambda: self.read_connection(),
+            self.observer,
+            self._ended,
+            wall_clock=lambda: self.wall_clock(),
+            jitter=lambda: self.random.random(),
         )
 
     async def __aenter__(self) -> Self:
@@ -153,6 +160,7 @@ class World:
 
     def _ended(self) -> None:
         self.ends += 1
+        self.on_end()
 
     def start(
         self, video_id: str, timeout: float = 3600, interval: float = 10, on_change: Any = lambda _: None
@@ -170,7 +178,7 @@ class World:
 
     async def check_that_nothing_is_left(self) -> None:
         """The poller has ended, with all its tasks and clients."""
-        await asyncio.sleep(5)
+        await asyncio.sleep(10)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert all(client.closed for client in self.clients)
         assert self.observer.counts[-1] == 0

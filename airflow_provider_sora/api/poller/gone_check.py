@@ -28,15 +28,15 @@ class GoneCheck:
         self._asked: dict[Waiter, AskList] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, waiting: Waiter, asked: AskList) -> None:
+    def add(self, waiter: Waiter, asked: AskList) -> None:
         """Ask for a job with the next reading."""
-        self._asked[waiting] = asked
+        self._asked[waiter] = asked
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def discard(self, waiting: Waiter) -> None:
-        """Ask no more for a job: its status is known, or nobody waits."""
-        self._asked.pop(waiting, None)
+    def discard(self, waiter: Waiter) -> None:
+        """Ask no more for a waiter's job."""
+        self._asked.pop(waiter, None)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -45,18 +45,24 @@ class GoneCheck:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        while self._asked:
-            asked = dict(self._asked)
-            search = JobSearch(waiting.wait.video_id for waiting in asked)
-            await self._read(search)
-            for waiting in asked:
-                if self._asked.pop(waiting, None) is not None:
-                    self._on_result(waiting, asked[waiting], search.result(waiting.wait.video_id))
+        while asked := dict(self._open()):
+            search = JobSearch(waiter.wait.video_id for waiter in asked)
+            while (page := search.next) is not None and self._open():
+                await self._read(search, page)
+            for waiter in list(self._open()):
+                if waiter in asked:
+                    self._on_result(waiter, self._asked.pop(waiter), search.result(waiter.wait.video_id))
         self._task = None
 
-    async def _read(self, search: JobSearch) -> None:
-        while self._asked and search.next is not None:
-            try:
-                search.take(await self._read_page(search.next))
-            except Exception as error:  # noqa: BLE001 - whatever the list does, it says nothing of the jobs
-                search.fail(error)
+    def _open(self) -> dict[Waiter, AskList]:
+        """The questions that are still of interest; a status that came meanwhile has answered the others."""
+        self._asked = {
+            waiter: asked for waiter, asked in self._asked.items() if waiter.wait is asked.wait and not waiter.ended
+        }
+        return self._asked
+
+    async def _read(self, search: JobSearch, page: ListVideos) -> None:
+        try:
+            search.take(await self._read_page(page))
+        except Exception as error:  # noqa: BLE001 - whatever the list does, it says nothing of the jobs
+            search.fail(error)

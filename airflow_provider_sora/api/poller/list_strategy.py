@@ -19,6 +19,10 @@ class ListStrategy:
     """What has been learned about one server's list; a bad experience is forgotten after ten minutes."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: it was another server's list."""
         self._avoid_until = 0.0
         self._page_length = PAGE_LENGTH
         self._cost = 0  # pages that the last reading took

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.client import AsyncSoraClient
 from airflow_provider_sora.api.decisions.poll_failures import is_throttled
+from airflow_provider_sora.api.poller.observer import Observer, notify
 from airflow_provider_sora.api.poller.rate_limit import RateLimit
 from airflow_provider_sora.api.protocol.requests import Request
 from airflow_provider_sora.api.protocol.response import Response
@@ -21,37 +22,12 @@ from airflow_provider_sora.exceptions import (
 )
 
 ResponseT = TypeVar("ResponseT")
-ToldT = TypeVar("ToldT")
 OpenClient = Callable[[], Awaitable[AsyncSoraClient]]
 
 log = masking.logger(__name__)
 
 RENEW_SECONDS = 5.0  # between two looks at the connection after refused keys
 _CLIENTS_KEPT = 3  # the newest, and those before it that may still have requests on their way
-
-
-class Observer(Protocol):
-    """Is told what a poller does."""
-
-    def waiting(self, count: int) -> None:
-        """So many waits are registered now."""
-
-    def requested(self, kind: str) -> None:
-        """A request was sent: ``list`` or ``retrieve``."""
-
-    def detected(self, delay_seconds: float) -> None:
-        """A job's end was noticed so long after it, by the server's clock."""
-
-    def failed(self, error: SoraError) -> None:
-        """A request brought an error."""
-
-
-def report(tell: Callable[[ToldT], None], what: ToldT) -> None:
-    """Tell an observer; one that breaks is no reason to let go of those who wait."""
-    try:
-        tell(what)
-    except Exception:
-        log.exception("The observer of a poller broke")
 
 
 class ThrottledClient:
@@ -101,11 +77,11 @@ class ThrottledClient:
         """
         await self._turn()
         client = self._clients[-1]
-        report(self._observer.requested, kind)
+        notify(self._observer.requested, kind)
         try:
             answer = await _exchange(client, request, timeout_seconds)
         except SoraError as error:
-            report(self._observer.failed, error)
+            notify(self._observer.failed, error)
             if is_throttled(error):
                 asked = error.retry_after_seconds if isinstance(error, SoraStatusError) else None
                 self.limit.refused(self._clock(), asked)

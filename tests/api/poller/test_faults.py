@@ -52,25 +52,6 @@ async def test_an_answer_that_comes_after_a_wait_was_cancelled_is_for_the_others
         assert waits[0].cancelled()
 
 
-@in_virtual_time
-async def test_an_answer_that_comes_with_the_end_of_a_wait_changes_nothing() -> None:
-    """Between its end and the moment that its task hears of it there may be an answer."""
-    async with World() as world:
-        world.server.add("video_1", 60)
-        waits = [world.start("video_1") for _ in range(2)]
-
-        async def ends_one(_: httpx.Request) -> httpx.Response | None:
-            world.poller._waits["video_1"][0].end(
-                error=SoraWaitTimeoutError("video_1", "too late", last_status="queued")
-            )
-            return None
-
-        world.server.before_job = times(1, ends_one)
-        assert (await waits[1]).status.value == "completed"
-        with pytest.raises(SoraWaitTimeoutError):
-            await waits[0]
-
-
 @pytest.mark.parametrize(
     "hook",
     [
@@ -198,7 +179,7 @@ async def test_the_list_of_litellm_shows_jobs_under_ids_of_its_own() -> None:
 async def test_a_wall_clock_that_is_set_neither_stops_nor_ends_a_wait(hours: int) -> None:
     async with World() as world:
         skew = 1_764_000_000.0
-        world.poller._wall_clock = lambda: world.clock() + skew
+        world.wall_clock = lambda: world.clock() + skew
         world.server.add("video_1", 2000)
         world.server.add("video_2", 9000)
         waits = [Wait(name, world.clock() + skew + 4000, 10, world.clock() + skew) for name in ("video_1", "video_2")]
@@ -252,18 +233,6 @@ async def test_what_was_queued_when_all_left_is_not_asked_for_when_they_come_bac
         for number in (0, 39):
             assert (await world.start(f"video_{number}", timeout=5000)).status.value == "completed"
         assert world.server.count("retrieve", begun) < 200
-
-
-@in_virtual_time
-async def test_models_of_endless_names_take_no_endless_memory() -> None:
-    async with World() as world:
-        world.server.add("keeper", 1_000_000)
-        keeper = world.start("keeper", timeout=2_000_000, interval=3000)
-        for number in range(600):
-            world.server.add(f"video_{number}", 0, fields={"model": f"m{number}"})
-            await world.start(f"video_{number}")
-        assert len(world.poller._kinds) <= 256
-        keeper.cancel()
 
 
 @in_virtual_time

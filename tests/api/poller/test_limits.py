@@ -77,8 +77,7 @@ async def test_a_connection_that_cannot_be_read_again_leaves_the_old_one() -> No
                 raise OSError("no database")
             return await world.open_client()
 
-        world.poller._open_client = once
-        world.poller._client = world.poller._new_client()
+        world.read_connection = once
         refused = [answer({"error": "bad key"}, 401)] * 2
 
         async def twice(_: httpx.Request) -> httpx.Response | None:
@@ -168,25 +167,6 @@ async def test_a_list_that_alone_is_refused_for_coming_too_soon_does_not_keep_jo
         begun = world.clock()
         assert set(await outcomes(world.start_many(100, lambda _: 60))) == {"completed"}
         assert world.clock() - begun < 200
-
-
-@in_virtual_time
-async def test_a_refusal_while_pages_are_read_ends_the_reading_and_is_not_held_against_the_list() -> None:
-    async with World() as world:
-        pages = 0
-
-        async def third(_: httpx.Request) -> httpx.Response | None:
-            nonlocal pages
-            pages += 1
-            if pages == 3:
-                world.poller._client.limit.refused(world.clock(), 50)
-            return None
-
-        world.server.before_list = third
-        tasks = world.start_many(1000, lambda _: 120)
-        assert set(await outcomes(tasks)) == {"completed"}
-        assert world.server.count("list") > 50
-        assert world.server.count("retrieve") < 100
 
 
 @in_virtual_time

@@ -24,7 +24,7 @@ from airflow_provider_sora.exceptions import (
     SoraWaitTimeoutError,
 )
 from tests.api.conftest import answer, job
-from tests.api.job_world import World, always, outcomes
+from tests.api.job_world import Recorder, World, always, outcomes
 from tests.api.virtual_time import in_virtual_time
 
 
@@ -157,14 +157,12 @@ async def test_a_wait_that_comes_right_when_the_last_leaves_is_served() -> None:
 async def test_a_wait_that_comes_while_the_poller_ends_begins_anew() -> None:
     async with World() as world:
         late: list[asyncio.Task[Video]] = []
-        end = world._ended
 
         def ended() -> None:
-            end()
             if world.ends == 1:
                 late.append(world.start("video_2"))
 
-        world.poller._on_end = ended
+        world.on_end = ended
         world.server.add("video_1", 10)
         world.server.add("video_2", 30)
         await world.start("video_1")
@@ -254,8 +252,7 @@ async def test_a_connection_that_cannot_be_read_is_everybodys_error_and_the_next
                 raise SoraConfigError("no host")
             return await world.open_client()
 
-        world.poller._open_client = broken
-        world.poller._client = world.poller._new_client()
+        world.read_connection = broken
         tasks = world.start_many(30, lambda _: 10)
         assert await outcomes(tasks) == ["SoraConfigError"] * 30
         frames = 0
@@ -295,7 +292,7 @@ async def test_one_job_that_breaks_the_reader_does_not_stop_the_others(monkeypat
         world.server.before_list = always(404)
         tasks = world.start_many(4, lambda _: 30)
         assert await outcomes(tasks) == ["SoraWaitError", *["completed"] * 3]
-        assert "10 consecutive status checks failed, the last with: reading the answer broke: RecursionError" in str(
+        assert "10 consecutive status checks failed, the last with: reading the response broke: RecursionError" in str(
             tasks[0].exception()
         )
 
@@ -308,13 +305,12 @@ async def test_an_observer_that_breaks_is_only_logged(caplog: pytest.LogCaptureF
 
         waiting = requested = detected = failed = lambda self, _: getattr(self, "nothing")  # noqa: B009
 
-    async with World() as world:
-        world.poller._observer = Broken()
-        world.poller._client = world.poller._new_client()
+    async with World(observer=Broken()) as world:
         world.server.before_list = always(500)
         with caplog.at_level(logging.ERROR):
             assert await outcomes(world.start_many(5, lambda _: 30)) == ["completed"] * 5
         assert "The observer of a poller broke" in caplog.text
+        world.observer = Recorder()
         world.observer.waiting(0)
 
 
@@ -367,19 +363,6 @@ async def test_a_large_list_is_read_off_the_loop(monkeypatch: pytest.MonkeyPatch
     assert threads[True]
     assert threading.main_thread() not in threads[True]
     assert threads[False] == {threading.main_thread()}
-
-
-@in_virtual_time
-async def test_looks_that_were_put_off_take_no_endless_memory() -> None:
-    async with World() as world:
-        world.server.add("video_1", 100)
-        keeper = world.start("video_1", interval=1000)
-        for _ in range(300):
-            gone = world.start("video_1", interval=1000)
-            await asyncio.sleep(0)
-            gone.cancel()
-        assert len(world.poller._due) < 100
-        assert (await keeper).status.value == "completed"
 
 
 @in_virtual_time
