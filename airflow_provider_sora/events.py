@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from airflow_provider_sora import __version__
 from airflow_provider_sora.exceptions import (
     SoraError,
     SoraResponseError,
@@ -18,12 +19,15 @@ from airflow_provider_sora.exceptions import (
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
 
+VERSION: Literal[1] = 1
+UNKNOWN_ID = "unknown"  # for a job whose id is not known: a trigger's row may lack it
 Outcome = Literal["completed", "failed", "refused", "gone", "timeout", "stopped"]
 
 
 class VideoEvent(BaseModel):
     """How a wait ended: with a video, or with the parts its error is made of. All plain JSON.
 
+    :param version: of this model; a worker refuses the event of a newer triggerer instead of misreading it
     :param step: which of several jobs that build on each other was waited for, from 0. It comes with the event and not
         with the deferral's own arguments, which `dags test` drops: a lost step would be paid for again
     :param outcome: `completed`; `failed` or `refused` by the server, or `gone` from it; ended by `timeout`, or
@@ -32,6 +36,7 @@ class VideoEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    version: Literal[1] = VERSION
     outcome: Outcome
     video_id: str
     step: int = 0
@@ -83,6 +88,12 @@ class VideoEvent(BaseModel):
 
         :raises SoraResponseError: it is missing or not an event; never to be taken for success
         """
+        version = payload.get("version", VERSION) if isinstance(payload, dict) else VERSION
+        if version != VERSION:
+            raise SoraResponseError(
+                f"the triggerer sent an event of version {quoted(version)}, and this worker reads version {VERSION}: "
+                f"install one version of airflow-provider-sora in workers and triggerers ({__version__} is in this one)"
+            )
         try:
             return cls.model_validate(payload)
         except ValidationError as error:

@@ -5,6 +5,7 @@ A line that is changed or gone makes its entry an error, so that each is looked 
 
 from __future__ import annotations
 
+_PAUSE = "def _pause(wait: Wait, now: float, history: Sequence[float], jitter: float, least: float = 0.0) -> float:"
 _BLOCK = "_BLOCK_BYTES = 1024 * 1024"
 _ANY_BLOCK = "a digest is the same whatever the size of the blocks that are read"
 _PUT = "upload.send(1, part)"
@@ -12,7 +13,18 @@ _NO_NUMBER = "a file's parts come in order: their numbers are not looked at"
 
 _SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
 
+_LEAST = "a least pause below a second is no limit"
+
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "api/decisions/intervals.py": {
+        ("least: float = 0.0,", "0.0 becomes 1.0"): _LEAST,
+        ("least: float = 0.0,", "0.0 becomes -1.0"): _LEAST,
+    },
+    "api/decisions/polling.py": {
+        ("least_seconds: float = 0.0,", "0.0 becomes -1.0"): _LEAST,
+        (_PAUSE, "0.0 becomes 1.0"): _LEAST,
+        (_PAUSE, "0.0 becomes -1.0"): _LEAST,
+    },
     "api/decisions/retry.py": {
         ("if attempt >= policy.attempts or (asked or 0) > policy.max_seconds:", "0 becomes -1"): (
             "a server that asks for nothing asks for no more than any longest pause"

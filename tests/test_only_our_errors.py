@@ -195,7 +195,7 @@ def test_videos_and_paths_that_come_at_run_time_are_taken_or_named(video: Any, s
     assume("[...]" not in repr((video, slug, path)))
     sensor = SoraVideoSensor(task_id="t", video="video_1")
     sensor.video = video
-    only_our_errors(sensor._where)
+    only_our_errors(sensor._source)
     transfer = SoraToObjectStorageOperator(task_id="t", **GOOD[SoraToObjectStorageOperator])
     transfer.video, transfer.slug, transfer.path = video, slug, path
     only_our_errors(transfer._videos)

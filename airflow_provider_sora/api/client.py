@@ -14,7 +14,7 @@ import httpx
 
 from airflow_provider_sora.api.content import opening, reading
 from airflow_provider_sora.api.content.reading import Content, OnOpen
-from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.polling import Decision, Wait
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import bounded_body, flows, wait_flow
 from airflow_provider_sora.api.http.config import SoraConfig
@@ -89,8 +89,12 @@ class SoraClient:
         return self._run(flows.exchange(request))
 
     def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
-        """Look at a job until it is a video; see `wait_flow.wait`."""
+        """Poll a job until it is a video; see `wait_flow.wait`."""
         return self._run(wait_flow.wait(state, on_change, self._jitter))
+
+    def check(self, state: Wait, on_change: OnChange = _ignore) -> Decision:
+        """Poll a job once; see `wait_flow.check`."""
+        return self._run(wait_flow.check(state, on_change, self._jitter))
 
     @property
     def clock_offset_seconds(self) -> float:
@@ -239,7 +243,7 @@ class AsyncSoraClient:
         return await self._run(flows.exchange(request))
 
     async def wait(self, state: Wait, on_change: OnChange = _ignore) -> Video:
-        """Look at a job until it is a video; see `wait_flow.wait`."""
+        """Poll a job until it is a video; see `wait_flow.wait`."""
         return await self._run(wait_flow.wait(state, on_change, self._jitter))
 
     async def list_videos(self, first: ListVideos | None = None) -> AsyncIterator[Video]:

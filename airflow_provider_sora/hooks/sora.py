@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from airflow_provider_sora import sources
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.content.reading import Content
-from airflow_provider_sora.api.decisions.polling import Wait
+from airflow_provider_sora.api.decisions.polling import Decision, PollAgain, Wait
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.flows import OnChange
@@ -35,13 +35,7 @@ from airflow_provider_sora.api.protocol.requests import (
 )
 from airflow_provider_sora.api.protocol.uploads import Fit
 from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
-from airflow_provider_sora.exceptions import (
-    SoraConfigError,
-    SoraConnectionError,
-    SoraError,
-    SoraResponseError,
-    SoraStatusError,
-)
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks.cancellation import cancelled, not_cancelled, reason_to_stay, with_short_timeouts
 from airflow_provider_sora.hooks.connection import explain, read_config
@@ -200,18 +194,22 @@ class SoraHook(BaseHook):
         async for chunk in client.read_content(build(DownloadContent, video_id=video_id, variant=variant)):
             yield chunk
 
-    def poll_video(self, video_id: str) -> Video | None:
-        """A job as it is now, asked for once and in at most a few seconds; None where the server does not show it.
+    def check_video(self, state: Wait, on_change: OnChange) -> Decision:
+        """Poll a job once, in at most a few seconds, and decide whether to poll again; a failed check is logged.
 
+        :param state: the wait so far, with its failures
         :raises SoraConfigError: the connection cannot be used
         """
-        config = self._config_with_short_timeouts()
-        try:
-            with SoraClient(config, RequestRetryPolicy(attempts=1)) as client:
-                return client.send(build(RetrieveVideo, video_id=video_id))
-        except (SoraConnectionError, SoraStatusError, SoraResponseError) as error:
-            self.log.info("Video %s could not be polled: %s", video_id, error)
-            return None
+        with SoraClient(self._config_with_short_timeouts()) as client:
+            decision = client.check(state, on_change)
+        if isinstance(decision, PollAgain) and decision.wait.failures:
+            self.log.warning(
+                "The status of video %s could not be checked (%s, %s in a row); it will be checked again",
+                state.video_id,
+                decision.wait.failure_kind,
+                decision.wait.failures,
+            )
+        return decision
 
     def cancel_video(self, video_id: str) -> str:
         """Delete a running job that nobody waits for any more; what became of it, in words.

@@ -4,44 +4,33 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, cast, get_args
+from typing import Any, NoReturn, cast, get_args
 
 from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.api.protocol import validation
 from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from airflow_provider_sora.api.protocol.requests import JobRequest, Request
-from airflow_provider_sora.compat import AirflowFailException, AirflowTaskTimeout, BaseOperator, Context, conf
+from airflow_provider_sora.compat import AirflowTaskTimeout, BaseOperator, Context, conf
 from airflow_provider_sora.events import VideoEvent
-from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraWaitError
+from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
-from airflow_provider_sora.operators.attempts import attempt_of
-from airflow_provider_sora.operators.xcom_claims import XComClaims
-from airflow_provider_sora.retry import use_retry_policy
-from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
+from airflow_provider_sora.submission import OnAmbiguous, submit_once
 from airflow_provider_sora.submission.claims import Taken
-from airflow_provider_sora.submission.record import Fingerprint, Stage, id_digest
-from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
-from airflow_provider_sora.triggers.versions import UNKNOWN_ID
+from airflow_provider_sora.submission.record import Fingerprint
+from airflow_provider_sora.tasks.arguments import positive_seconds
+from airflow_provider_sora.tasks.attempts import Attempts
+from airflow_provider_sora.tasks.failures import fail_without_retry
+from airflow_provider_sora.tasks.progress import progress_line
+from airflow_provider_sora.tasks.retry import use_retry_policy
+from airflow_provider_sora.tasks.xcom_claims import XComClaims
+from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 
 # The triggerer keeps the deadline itself; Airflow's own limit only serves where no triggerer runs any more.
 _GRACE = timedelta(minutes=5)
-_MOST_SECONDS = 10 * 366 * 86_400.0  # a deadline has to fit into a date
-
-
-@contextmanager
-def fail_without_retry() -> Iterator[None]:
-    """Turn an error that a retry cannot help into one that Airflow does not retry."""
-    try:
-        yield
-    except SoraError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
 class SoraJobOperator(BaseOperator):
@@ -50,13 +39,13 @@ class SoraJobOperator(BaseOperator):
     :param sora_conn_id: the connection of the server
     :param wait_for_completion: wait for the video; otherwise the manifest of the running job is returned at once
     :param deferrable: wait in the triggerer, without holding a worker; default: ``[operators] default_deferrable``
-    :param poll_interval: the longest pause between two looks, in seconds; progress, and how long earlier jobs took,
+    :param poll_interval: the longest pause between two polls, in seconds; progress, and how long earlier jobs took,
         make it shorter
     :param timeout: how long to wait for a job, in seconds or as a timedelta; it is left running when that has passed
     :param parameters: any further fields the server knows, for example ``{"seed": 7}``
     :param on_ambiguous: where an earlier try may have submitted and nothing tells whether it did: ``fail``, naming the
-        candidates, or ``submit``, which may pay twice
-    :param reuse_on_clear: take up what a cleared task had made, instead of making a new video
+        candidates, or ``resubmit``, which may pay twice
+    :param reuse_on_clear: reconnect to what a cleared task had made, instead of making a new video
     :param cancel_on_kill: delete the job on the server when a user clears or marks the deferred task (Airflow 3.3 and
         later), or when the last try is killed in a worker; a job with another try to come is left for that
     :param end_from_trigger: where the video is all that is waited for, end the deferred task in the triggerer, without
@@ -68,7 +57,7 @@ class SoraJobOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("sora_conn_id", "parameters")
     _running: str | None = None
-    _has_a_retry = False
+    _has_retries_left = False
     makes_videos = True
     template_fields_renderers = {"prompt": "md", "parameters": "json"}  # noqa: RUF012 - Airflow's own convention
     ui_color = "#e8e0f7"
@@ -97,7 +86,7 @@ class SoraJobOperator(BaseOperator):
         use_retry_policy(self)
         if on_ambiguous not in get_args(OnAmbiguous):
             raise SoraConfigError(
-                f"on_ambiguous is {on_ambiguous!r}; it has to be one of {', '.join(get_args(OnAmbiguous))}"
+                f"on_ambiguous is {quoted(on_ambiguous)}; it has to be one of {', '.join(get_args(OnAmbiguous))}"
             )
         if deferrable is None:
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
@@ -117,7 +106,7 @@ class SoraJobOperator(BaseOperator):
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
         """The request of a step, from the rendered fields; `source` is the video of the step before.
 
-        :raises SoraConfigError: a field will not do
+        :raises SoraConfigError: a field is invalid
         """
 
     def step_count(self) -> int:
@@ -126,59 +115,53 @@ class SoraJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job and wait for it; returns the manifest."""
-        return self._make(context, 0, None)
+        return self._make_rest(context, 1, self._make_video(context, 0, None))
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Turn the event of a wait into the manifest, or into the error it stands for; start the next step, if any."""
+        """Turn the event of a wait into the manifest, or into the error it stands for; make the next videos, if any."""
         with fail_without_retry():
             ended = VideoEvent.parse(event)
-        self._check_job(context, ended)
-        goes_on = ended.video is not None and ended.step + 1 < self.step_count()
-        self._mark(context, ended.step, "open" if goes_on or ended.leaves_running else "done")
-        with fail_without_retry():
-            manifest = ended.manifest()
-        self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
-        return self._make(context, ended.step + 1, manifest) if goes_on else manifest.to_json()
+        self._attempts(context).check_event(ended)
+        return self._make_rest(context, ended.step + 1, self._end_step(context, ended))
 
-    def _check_job(self, context: Context, ended: VideoEvent) -> None:
-        """A database that reuses the numbers of trigger rows can bring the event of a wait that a Clear has ended.
+    def _make_rest(self, context: Context, step: int, source: VideoManifest) -> dict[str, Any]:
+        """Make the videos of this step and those behind it, each from the one before; the manifest of the last."""
+        for each in range(step, self.step_count()):
+            source = self._make_video(context, each, source)
+        return source.to_json()
 
-        :raises SoraWaitError: the event is of another job than this task's
-        """
-        own = self._attempt(context, ended.step).video_id()
-        is_told = ended.video_id != UNKNOWN_ID and own is not None
-        if is_told and id_digest(str(own)) != id_digest(ended.video_id):
-            raise SoraWaitError(
-                ended.video_id, f"the task waits for {own}, and the event is of another job", last_status=ended.status
-            )
-
-    def _mark(self, context: Context, step: int, stage: Stage) -> None:
-        """Remember, for this step and those before, what a Clear is to make of them.
-
-        The first step is the one that counts if this is cut off: it is opened first, and closed last.
-        """
-        steps = range(step + 1)
-        for each in steps if stage == "open" else reversed(steps):
-            self._attempt(context, each).mark(stage)
-
-    def _make(self, context: Context, step: int, source: VideoManifest | None) -> dict[str, Any]:
+    def _make_video(self, context: Context, step: int, source: VideoManifest | None) -> VideoManifest:
+        """Submit the job of a step and wait for its video; a deferred task goes on in `execute_complete`."""
         with fail_without_retry(), SoraHook(self.sora_conn_id) as hook:
             video = self._submit(context, hook, step, source)
             self._running = video.id
-            if not self.wait_for_completion and step + 1 == self.step_count() and video.status.is_running:
-                self._mark(context, step, "done")
-                return VideoManifest.of(video, self.sora_conn_id).to_json()
-            wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, self._since(hook, video))
+            is_last = step + 1 == self.step_count()
+            if not self.wait_for_completion and is_last and video.status.is_running:
+                self._attempts(context).mark(step, "done")
+                return VideoManifest.of(video, self.sora_conn_id)
+            wait = Wait(video.id, time.time() + self.timeout, self.poll_interval, _submitted_at(hook, video))
             if self.deferrable and video.status.is_running:
                 # From here on a Clear deletes the job (`cancel_on_kill`): it is a wish for another video.
-                self._mark(context, step, "done" if self._ends_in_the_trigger(step) else "waiting")
+                self._attempts(context).mark(step, "done" if self._ends_in_the_trigger(step) else "waiting")
                 self._defer(wait, step)
-            event = self._ended(hook, video, wait, step)
-        return self.execute_complete(context, event.to_json())
+            ended = self._wait(hook, video, wait, step)
+        return self._end_step(context, ended)
+
+    def _end_step(self, context: Context, ended: VideoEvent) -> VideoManifest:
+        """The video of a step, whose wait has ended.
+
+        :raises SoraError: it brought no video
+        """
+        has_next = ended.video is not None and ended.step + 1 < self.step_count()
+        self._attempts(context).mark(ended.step, "open" if has_next or ended.leaves_running else "done")
+        with fail_without_retry():
+            manifest = ended.manifest()
+        self.log.info("Video %s: completed (%s s, %s)", manifest.id, manifest.seconds, manifest.size)
+        return manifest
 
     def _submit(self, context: Context, hook: SoraHook, step: int, source: VideoManifest | None) -> Video:
-        attempt = self._attempt(context, step)
-        self._has_a_retry = attempt.has_retries_left
+        attempt = self._attempts(context).of(step)
+        self._has_retries_left = attempt.has_retries_left
         request = cast("JobRequest", self.build_request(hook, step, source))
         video = submit_once(hook.get_conn(), request, attempt)
         if "ti" in context:
@@ -187,23 +170,14 @@ class SoraJobOperator(BaseOperator):
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         return video
 
-    def _attempt(self, context: Context, step: int) -> Attempt:
-        return attempt_of(
+    def _attempts(self, context: Context) -> Attempts:
+        return Attempts(
             context,
-            step,
             retries=self.retries or 0,
             reuse=self.reuse_on_clear,
             on_ambiguous=self.on_ambiguous,
             log=self.log.info,
         )
-
-    @staticmethod
-    def _since(hook: SoraHook, video: Video) -> float:
-        """When the job was submitted, by this machine's clock: now, unless an earlier try had done it."""
-        now = time.time()
-        if video.created_at is None:
-            return now
-        return min(now, video.created_at - hook.get_conn().clock_offset_seconds)
 
     def on_kill(self) -> None:
         """Delete the job that a killed task was waiting for: best effort, in bounded time.
@@ -213,7 +187,7 @@ class SoraJobOperator(BaseOperator):
         """
         if self._running is None or not self.cancel_on_kill:
             return
-        if self._has_a_retry:
+        if self._has_retries_left:
             self.log.info("Killed: video %s is left running for the next try", self._running)
             return
         with SoraHook(self.sora_conn_id) as hook:
@@ -222,14 +196,14 @@ class SoraJobOperator(BaseOperator):
     def _ends_in_the_trigger(self, step: int) -> bool:
         return self.end_from_trigger and step + 1 == self.step_count()
 
-    def _defer(self, wait: Wait, step: int) -> None:
+    def _defer(self, wait: Wait, step: int) -> NoReturn:
         self.defer(
             trigger=SoraVideoTrigger(
                 sora_conn_id=self.sora_conn_id,
                 video_id=wait.video_id,
                 deadline=wait.deadline,
                 poll_interval=wait.poll_interval_seconds,
-                since=wait.submitted_at,
+                submitted_at=wait.submitted_at,
                 step=step,
                 cancel_on_kill=self.cancel_on_kill,
                 keep_on_clear=self.reuse_on_clear,
@@ -239,7 +213,7 @@ class SoraJobOperator(BaseOperator):
             timeout=timedelta(seconds=self.timeout) + _GRACE,
         )
 
-    def _ended(self, hook: SoraHook, video: Video, wait: Wait, step: int) -> VideoEvent:
+    def _wait(self, hook: SoraHook, video: Video, wait: Wait, step: int) -> VideoEvent:
         try:
             if video.status is not VideoStatus.COMPLETED:
                 video = hook.wait_for_video(wait, self._log_progress)
@@ -258,43 +232,10 @@ class SoraJobOperator(BaseOperator):
     def _log_progress(self, video: Video) -> None:
         self.log.info(*progress_line(video))
 
-    def _further_fields(self, *named: str) -> dict[str, Any]:
-        return further_fields(self.parameters, *named)
 
-
-def further_fields(parameters: Any, *named: str) -> dict[str, Any]:
-    """The rendered `parameters`.
-
-    :raises SoraConfigError: they are no dict, or have a field that is an argument of the operator
-    """
-    fields = parameters or {}
-    if not isinstance(fields, dict):
-        raise SoraConfigError(f"parameters is {quoted(parameters)}; it has to be a dict of fields by their names")
-    validation.check_parameters(fields)
-    clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id"})
-    if clash:
-        raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
-    return fields
-
-
-def constant(value: Any) -> Any:
-    """A value that is known while the DAG is parsed; None for one that a template or another task gives."""
-    if isinstance(value, str):
-        return None if "{{" in value or "{%" in value else value
-    if isinstance(value, list | tuple):
-        return value if all(constant(item) is not None for item in value) else None
-    return value if isinstance(value, int | float | dict) else None
-
-
-def positive_seconds(name: str, value: float | timedelta) -> float:
-    """A length of time in seconds.
-
-    :raises SoraConfigError: it is not above 0
-    """
-    try:
-        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = 0
-    if not 0 < seconds <= _MOST_SECONDS:
-        raise SoraConfigError(f"{name} is {quoted(value)}; it has to be more than 0 seconds and at most ten years")
-    return seconds
+def _submitted_at(hook: SoraHook, video: Video) -> float:
+    """When the job was submitted, by this machine's clock: now, unless an earlier try had done it."""
+    now = time.time()
+    if video.created_at is None:
+        return now
+    return min(now, video.created_at - hook.get_conn().clock_offset_seconds)

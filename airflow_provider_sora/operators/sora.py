@@ -14,8 +14,11 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraError, SoraNot
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import masked, quoted
-from airflow_provider_sora.operators.base import SoraJobOperator, constant, fail_without_retry, further_fields
+from airflow_provider_sora.operators.base import SoraJobOperator
 from airflow_provider_sora.sources import ReferenceAs, check_ids, video_id_of
+from airflow_provider_sora.tasks.arguments import constant, further_fields
+from airflow_provider_sora.tasks.failures import fail_without_retry
+from airflow_provider_sora.tasks.retry import use_retry_policy
 
 
 class SoraCreateVideoOperator(SoraJobOperator):
@@ -86,7 +89,7 @@ class SoraCreateVideoOperator(SoraJobOperator):
             fit=self.fit,
             reference_as=self.reference_as,
             storage_conn_id=self.storage_conn_id,
-            **self._further_fields(*named),
+            **further_fields(self.parameters, *named),
         )
 
 
@@ -141,7 +144,7 @@ class SoraExtendVideoOperator(_FromVideoOperator):
             prompt,
             seconds=self.seconds,
             storage_conn_id=self.storage_conn_id,
-            **self._further_fields("video", "prompt", "seconds"),
+            **further_fields(self.parameters, "video", "prompt", "seconds"),
         )
 
     def _check_limits(self) -> None:
@@ -159,7 +162,7 @@ class SoraEditVideoOperator(_FromVideoOperator):
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The edit call."""
-        fields = self._further_fields("video", "prompt")
+        fields = further_fields(self.parameters, "video", "prompt")
         return hook.edit_video.request(hook, self.video, self.prompt, storage_conn_id=self.storage_conn_id, **fields)
 
 
@@ -182,7 +185,7 @@ class SoraRemixVideoOperator(SoraJobOperator):
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The remix call."""
         return hook.remix_video.request(
-            hook, self.video, self.prompt, **self._further_fields("video", "video_id", "prompt")
+            hook, self.video, self.prompt, **further_fields(self.parameters, "video", "video_id", "prompt")
         )
 
 
@@ -211,6 +214,7 @@ class SoraCreateCharacterOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        use_retry_policy(self)
         self.name = name
         self.video = video
         self.sora_conn_id = sora_conn_id
@@ -245,6 +249,7 @@ class SoraDeleteVideoOperator(BaseOperator):
         self, *, video: Any, sora_conn_id: str | None = None, ignore_missing: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        use_retry_policy(self)
         self.video = video
         self.sora_conn_id = sora_conn_id
         self.ignore_missing = ignore_missing

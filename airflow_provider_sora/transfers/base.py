@@ -15,7 +15,8 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraTransferError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
-from airflow_provider_sora.operators.base import fail_without_retry
+from airflow_provider_sora.tasks.failures import fail_without_retry
+from airflow_provider_sora.tasks.retry import use_retry_policy
 from airflow_provider_sora.transfers.keys import check_key, safe_slug
 from airflow_provider_sora.transfers.lineage import openlineage, tell_hook_lineage, tell_outlets
 from airflow_provider_sora.transfers.mover import IfExists, Mover, StoredFile, VideoToMove
@@ -67,6 +68,7 @@ class SoraTransferOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        use_retry_policy(self)
         self.video = video
         self.variants = _variants(variants)
         self.optional_variants = _optional(optional_variants, self.variants)

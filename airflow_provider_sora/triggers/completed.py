@@ -14,7 +14,7 @@ from airflow_provider_sora.compat import BaseEventTrigger
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.triggers.versions import misfit
+from airflow_provider_sora.triggers.versions import ROW_VERSION, misfit
 
 log = masking.logger(__name__)
 
@@ -23,12 +23,13 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
     """Yields an event for each video that is completed on a server from now on; its payload is the manifest.
 
     For an `AssetWatcher` (Airflow 3). Watchers of one connection share one reader of the list (Airflow 3.3). What is
-    completed while no triggerer runs is not told of.
+    completed while no triggerer runs is not reported.
 
     :param sora_conn_id: the connection of the server, which has to list its videos
-    :param poll_interval: seconds between two looks at the list
-    :param model: tell only of videos of this model
-    :param size: tell only of videos of this size
+    :param poll_interval: seconds between two readings of the list
+    :param model: report only videos of this model
+    :param size: report only videos of this size
+    :param version: of the arguments, as a row of the database keeps them
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
         poll_interval: float = 30.0,
         model: str | None = None,
         size: str | None = None,
+        version: Any = ROW_VERSION,
         **unknown: Any,
     ) -> None:
         super().__init__()
         self.unknown = unknown
+        self.version = version
         self.sora_conn_id = sora_conn_id
         self.poll_interval = poll_interval
         self.model = model
@@ -56,6 +59,7 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
                 "poll_interval": self.poll_interval,
                 "model": self.model,
                 "size": self.size,
+                "version": self.version,
                 **self.unknown,
             },
         )
@@ -66,14 +70,14 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Manifests of videos as they are completed, without end. A look that fails is made again at the next."""
+        """Manifests of videos as they are completed, without end. A reading that fails is made again with the next."""
         conn_id, pause = kwargs["sora_conn_id"], kwargs["poll_interval"]
-        arrivals = CompletionFeed()
+        feed = CompletionFeed()
         async with SoraHook(conn_id) as hook:
             client = await hook.shared_async_conn()
             while True:
                 try:
-                    async for video in arrivals.poll(client):
+                    async for video in feed.poll(client):
                         yield VideoManifest.of(video, conn_id).to_json()
                 except SoraError as error:
                     if not error.retryable:
@@ -86,7 +90,7 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
 
         :raises SoraConfigError: another version has stored the trigger; what it asks for is not known here
         """
-        wrong = misfit(self.unknown)
+        wrong = misfit(self.version, self.unknown)
         if wrong:
             raise SoraConfigError(wrong)
         async for manifest in shared_stream:

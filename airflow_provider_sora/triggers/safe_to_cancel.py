@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from airflow_provider_sora.operators.xcom_claims import JOBS_KEY, jobs_of
+from airflow_provider_sora.tasks.xcom_claims import JOBS_KEY, jobs_of
 
 # The scheduler ends a wait that is too old by its own clock.
 _CLOCKS_APART = timedelta(seconds=30)

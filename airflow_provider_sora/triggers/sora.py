@@ -12,14 +12,15 @@ from airflow_provider_sora import masking
 from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.api.protocol.ids import canonical_id
 from airflow_provider_sora.api.protocol.models import Video
-from airflow_provider_sora.events import VideoEvent
+from airflow_provider_sora.events import UNKNOWN_ID, VideoEvent
 from airflow_provider_sora.exceptions import SoraError, SoraWaitError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
+from airflow_provider_sora.tasks.progress import progress_line
 from airflow_provider_sora.triggers.safe_to_cancel import is_timed_out, reason_to_keep, task_job, task_state
 from airflow_provider_sora.triggers.shared_pollers import poller_for
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
-from airflow_provider_sora.triggers.versions import MISSING, UNKNOWN_ID, misfit, step_of
+from airflow_provider_sora.triggers.versions import MISSING, ROW_VERSION, misfit, step_of
 
 # Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
 KILL_SECONDS = 28.0
@@ -39,12 +40,13 @@ class SoraVideoTrigger(BaseTrigger):
     :param sora_conn_id: the connection of the server that runs the job
     :param video_id: the job
     :param deadline: unix seconds after which waiting stops; absolute, so that it survives a triggerer's restart
-    :param poll_interval: the longest pause between two looks, in seconds
-    :param since: unix seconds when the job was submitted, which tells how soon a look is worth it
+    :param poll_interval: the longest pause between two polls, in seconds
+    :param submitted_at: unix seconds when the job was submitted, which tells how soon a poll is worth it
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
-    :param keep_on_clear: not when it is cleared: the task takes the job up again
+    :param keep_on_clear: not when it is cleared: the task reconnects to the job
     :param step: handed on with the event, for operators with several jobs
     :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
+    :param version: of the arguments, as a row of the database keeps them
     :param unknown: what another version has stored; with it, or without what is needed, the wait ends with an error
         that says so, and the job lives: an exception here would leave the task without one
     """
@@ -58,20 +60,23 @@ class SoraVideoTrigger(BaseTrigger):
         video_id: str = MISSING,
         deadline: float = MISSING,
         poll_interval: float = MISSING,
-        since: float | None = None,
+        submitted_at: float | None = None,
         step: int = 0,
         cancel_on_kill: bool = False,
         keep_on_clear: bool = False,
         end_task: bool = False,
+        version: Any = ROW_VERSION,
         **unknown: Any,
     ) -> None:
         super().__init__()
+        submitted_at = unknown.pop("since", submitted_at)  # as rows of version 1 have it
         self.unknown = unknown
+        self.version = version
         self.sora_conn_id = sora_conn_id
         self.video_id = video_id
         self.deadline = deadline
         self.poll_interval = poll_interval
-        self.since = since
+        self.submitted_at = submitted_at
         self.step = step_of(step)
         self.cancel_on_kill = cancel_on_kill
         self.keep_on_clear = keep_on_clear
@@ -84,11 +89,12 @@ class SoraVideoTrigger(BaseTrigger):
             "video_id": self.video_id,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,
-            "since": self.since,
+            "submitted_at": self.submitted_at,
             "step": self.step,
             "cancel_on_kill": self.cancel_on_kill,
             "keep_on_clear": self.keep_on_clear,
             "end_task": self.end_task,
+            "version": self.version,
             **self.unknown,
         }
         known = {name: value for name, value in row.items() if value is not MISSING}
@@ -96,7 +102,7 @@ class SoraVideoTrigger(BaseTrigger):
 
     def _misfit(self) -> str | None:
         needed = ("sora_conn_id", "video_id", "deadline", "poll_interval")
-        return misfit(self.unknown, [name for name in needed if getattr(self, name) is MISSING])
+        return misfit(self.version, self.unknown, [name for name in needed if getattr(self, name) is MISSING])
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield how it ended."""
@@ -112,7 +118,7 @@ class SoraVideoTrigger(BaseTrigger):
         yield self._event(event)
 
     async def _wait(self) -> VideoEvent:
-        wait = Wait(self.video_id, self.deadline, self.poll_interval, self.since)
+        wait = Wait(self.video_id, self.deadline, self.poll_interval, self.submitted_at)
         try:
             video = await poller_for(self.sora_conn_id).wait(wait, self._log_progress)
             return VideoEvent.of(VideoManifest.of(video, self.sora_conn_id), self.step)
@@ -178,9 +184,3 @@ class SoraVideoTrigger(BaseTrigger):
 
     def _log_progress(self, video: Video) -> None:
         log.info(*progress_line(video))
-
-
-def progress_line(video: Video) -> tuple[str, ...]:
-    """What to log of a job that has moved: a format and its arguments."""
-    progress = "" if video.progress is None else f", {video.progress:g} %"
-    return ("Video %s: %s%s", video.id, masking.masked(video.raw_status or video.status.value), progress)

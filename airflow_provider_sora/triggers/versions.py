@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_sora import __version__
+from airflow_provider_sora.masking import quoted
 
+# Of the arguments that triggers store. 1: `since` was the name of `submitted_at`, and rows named no version.
+ROW_VERSION = 2
 # In place of an argument that a row does not have: Airflow makes a trigger of whatever is there.
 MISSING: Any = object()
-# In an event, for the id of a row that does not say which job it is.
-UNKNOWN_ID = "unknown"
 
 
 def step_of(value: Any) -> int:
@@ -18,9 +19,11 @@ def step_of(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def misfit(unknown: Iterable[str], missing: Iterable[str] = ()) -> str | None:
+def misfit(version: Any, unknown: Iterable[str], missing: Iterable[str] = ()) -> str | None:
     """What is wrong with a row's arguments, and what to do; None where nothing is."""
-    odd = [f"{name} is unknown" for name in sorted(unknown)] + [f"{name} is missing" for name in missing]
+    newer = not isinstance(version, int) or version > ROW_VERSION
+    odd = [f"its version is {quoted(version)}, and {ROW_VERSION} is known"] if newer else []
+    odd += [f"{name} is unknown" for name in sorted(unknown)] + [f"{name} is missing" for name in missing]
     if not odd:
         return None
     return (

@@ -10,7 +10,6 @@ import pytest
 from airflow_provider_sora.compat import AirflowFailException, BaseOperator
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError, SoraServerError, SoraVideoFailedError
-from airflow_provider_sora.operators.base import constant
 from airflow_provider_sora.operators.sora import (
     SoraCreateCharacterOperator,
     SoraCreateVideoOperator,
@@ -19,6 +18,7 @@ from airflow_provider_sora.operators.sora import (
     SoraExtendVideoOperator,
     SoraRemixVideoOperator,
 )
+from airflow_provider_sora.tasks.arguments import constant
 from airflow_provider_sora.transfers.sora_to_local import SoraDownloadVideoOperator
 from tests.operators.running import Run
 

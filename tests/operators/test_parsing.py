@@ -15,6 +15,7 @@ from airflow_provider_sora.operators.sora import (
     SoraRemixVideoOperator,
 )
 from airflow_provider_sora.sensors.sora import SoraVideoSensor
+from airflow_provider_sora.tasks.arguments import further_fields
 
 
 @pytest.mark.parametrize("bad", [".", "..", "a/b", "x" * 70_000, ["video_1", ".."]])
@@ -46,7 +47,7 @@ def test_parameters_that_a_template_has_made_something_else_of() -> None:
     for parameters in ("no dict", [1]):
         task.parameters = parameters  # type: ignore[assignment]
         with pytest.raises(SoraConfigError, match="it has to be a dict of fields by their names"):
-            task._further_fields("prompt")
+            further_fields(task.parameters, "prompt")
 
 
 def test_prompts_that_a_template_has_made_nothing_of() -> None:

@@ -16,9 +16,9 @@ from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraWaitError, SoraWaitTimeoutError
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.operators.attempts import attempt_of
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
 from airflow_provider_sora.submission import search
+from airflow_provider_sora.tasks.attempts import attempt_of
 
 
 @pytest.fixture(autouse=True)

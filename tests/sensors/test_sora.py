@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_sora.api.decisions.polling import PollAgain
 from airflow_provider_sora.compat import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraVideoFailedError
@@ -76,7 +77,7 @@ def test_a_first_poll_that_fails_is_not_a_video_that_fails(sora_emulator: Emulat
     sora_emulator.faults.add(Fault("retrieve", times=9, **fault))
     with pytest.raises(TaskDeferred) as deferred:
         SoraVideoSensor(task_id="wait", video=video, deferrable=True).execute({})
-    assert deferred.value.trigger.serialize()[1]["since"] is None
+    assert deferred.value.trigger.serialize()[1]["submitted_at"] is None
     assert len(sora_emulator.requests) <= before + 1  # and a worker is not held by trying again
 
 
@@ -84,12 +85,12 @@ def test_a_running_job_is_waited_for_from_its_start(sora_emulator: Emulator) -> 
     video = made(sora_emulator, done=False)
     with pytest.raises(TaskDeferred) as deferred:
         SoraVideoSensor(task_id="wait", video=video, deferrable=True).execute({})
-    assert deferred.value.trigger.serialize()[1]["since"] == video["created_at"]
+    assert deferred.value.trigger.serialize()[1]["submitted_at"] == pytest.approx(video["created_at"])
 
 
 def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_sora.sensors.sora.time.time", lambda: 1000.0)
-    monkeypatch.setattr(SoraHook, "poll_video", lambda *_: None)
+    monkeypatch.setattr(SoraHook, "check_video", lambda _, state, __: PollAgain(state, 1.0))
     sensor = SoraVideoSensor(
         task_id="wait", video="video_1", sora_conn_id="other", poke_interval=7, timeout=60, deferrable=True
     )
@@ -100,11 +101,12 @@ def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pyte
         "video_id": "video_1",
         "deadline": 1060.0,
         "poll_interval": 7.0,
-        "since": None,
+        "submitted_at": None,
         "end_task": False,
         "step": 0,
         "cancel_on_kill": False,
         "keep_on_clear": False,
+        "version": 2,
     }
 
 

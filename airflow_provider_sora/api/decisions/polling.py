@@ -60,6 +60,11 @@ def on_monotonic_clock(wait: Wait, epoch: float) -> Wait:
     )
 
 
+def on_wall_clock(wait: Wait, epoch: float) -> Wait:
+    """The reverse of `on_monotonic_clock`."""
+    return on_monotonic_clock(wait, -epoch)
+
+
 @dataclass(frozen=True)
 class PollAgain:
     """Look once more after `seconds`; `wait` is how far things have come."""

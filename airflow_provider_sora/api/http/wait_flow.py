@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from airflow_provider_sora.api.decisions import polling
-from airflow_provider_sora.api.decisions.polling import AskList, Decision, Verdict, Wait
+from airflow_provider_sora.api.decisions.polling import AskList, Decision, PollAgain, Verdict, Wait
 from airflow_provider_sora.api.http import flows
 from airflow_provider_sora.api.http.flows import Jitter, OnChange
 from airflow_provider_sora.api.http.job_search import JobSearch
@@ -15,11 +17,11 @@ from airflow_provider_sora.exceptions import SoraError
 
 
 def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
-    """Look at a job until it is a video.
+    """Poll a job until it is a video.
 
     The wall clock is read once, for the deadline; all pauses and the deadline then follow the monotonic one.
 
-    :param on_change: told each time the status differs from the look before, and at each quarter of the progress
+    :param on_change: called each time the status differs from the poll before, and at each quarter of the progress
     :raises SoraVideoFailedError: the job ended without a video
     :raises SoraWaitError: waiting ended first
     """
@@ -28,9 +30,7 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     state = polling.on_monotonic_clock(state, epoch)
     response = yield Sleep(polling.first_poll(state, response.monotonic, jitter=jitter()))
     while True:
-        verdict = yield from _poll(state, response, on_change, jitter, epoch)
-        if isinstance(verdict, AskList):
-            verdict = yield from _ask_list(verdict, jitter, epoch)
+        verdict = yield from _check(state, response, on_change, jitter, epoch)
         if isinstance(verdict, polling.Done):
             return verdict.video
         if isinstance(verdict, polling.GiveUp):
@@ -39,12 +39,32 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
         response = yield Sleep(verdict.seconds)
 
 
+def check(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Decision]:
+    """Poll a job once, and decide as `wait` does; for those who wait by themselves, such as a sensor.
+
+    :param state: with the failures of the checks before
+    """
+    response = yield Now()
+    epoch = response.at - response.monotonic
+    decision = yield from _check(polling.on_monotonic_clock(state, epoch), response, on_change, jitter, epoch)
+    if isinstance(decision, PollAgain):  # for another process, perhaps
+        return replace(decision, wait=polling.on_wall_clock(decision.wait, epoch))
+    return decision
+
+
+def _check(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Decision]:
+    verdict = yield from _poll(state, before, on_change, jitter, epoch)
+    if isinstance(verdict, AskList):
+        return (yield from _ask_list(verdict, jitter, epoch))
+    return verdict
+
+
 def _poll(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Verdict]:
     request = RetrieveVideo(video_id=state.video_id)
     try:
         video, response = yield from flows.exchange(request, polling.poll_limit(state, before.monotonic))
     except SoraError as error:
-        response = yield Now()  # a failed look may have taken until its own timeout: ask for the time
+        response = yield Now()  # a failed poll may have taken until its own timeout
         return polling.on_error(state, error, response.monotonic, jitter=jitter())
     if is_worth_logging(state, video):
         on_change(video)
@@ -69,7 +89,7 @@ def _ask_list(asked: AskList, jitter: Jitter, epoch: float) -> Flow[Decision]:
 
 
 def is_worth_logging(wait: Wait, video: Video) -> bool:
-    """Whether a sight shows another status than the one before, or another quarter of the progress."""
+    """Whether a poll shows another status than the one before, or another quarter of the progress."""
     if wait.last_status != video.status.value:
         return True
     before = wait.last.progress if wait.last else None

@@ -17,12 +17,12 @@ def error(
     return made
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 425, 429, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 425, 429, 499, 501])
 def test_a_refusal_is_one(status: int) -> None:
     assert acceptance_of(error(status)) is Acceptance.NO
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 408, 500, 502, 503, 504, 520, 524])
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 399, 408, 500, 502, 503, 504, 520, 524])
 @pytest.mark.parametrize("kind", ["SoraServerError", "SoraAuthError", "SoraUnsupportedError"])
 def test_what_says_nothing_of_the_request_may_have_been_accepted(status: int, kind: str) -> None:
     """408 is LiteLLM's for an upstream that was too slow; "No connected db." with a 5xx is an error of the key."""

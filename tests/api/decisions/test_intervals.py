@@ -164,4 +164,29 @@ def test_durations_of_endless_kinds_take_no_endless_memory() -> None:
     for number in range(1000):
         durations.add(video(model=f"m{number}"), 1)
         kinds.append((f"m{number}", None, None))
-    assert len(durations._seen) <= 257
+    for _ in range(4):
+        durations.add(video(model="m999"), 1)
+    known = [kind for kind in kinds if durations.of(kind)]
+    assert known == [("m999", None, None)]
+
+
+def test_pauses_by_progress_and_by_history_are_spread_a_little() -> None:
+    by_progress = after(age=50, last=Observation(150, 40), before=Observation(140, 20))
+    assert after(age=50, last=Observation(150, 40), before=Observation(140, 20), jitter=0.5) == by_progress * 0.95
+    assert after(age=0, history=[60.0] * 5, jitter=0.5) == 60 * 0.95
+
+
+def test_the_first_and_the_last_twentieth_of_history_are_left_out() -> None:
+    history = [float(one) for one in (*range(110, 130), *range(200, 220))]  # forty: two at each end
+    evenly = (217 - 112) / 6
+    assert [after(age=age, history=history) for age in (0, 94, 112 - evenly, 112)] == [112, 18, evenly, evenly]
+    assert after(age=250, history=history) == 250 - 219
+    assert after(age=0, history=history[:19]) == 110  # nineteen: none is left out
+
+
+def test_no_least_pause_is_wanted_unless_it_is_named() -> None:
+    assert next_interval(0.5, age=None, last=None, before=None, history=[], jitter=0.0) == 0.5
+
+
+def test_a_job_of_age_zero_is_polled_after_the_first_pause() -> None:
+    assert after(age=0.0) == after(age=None) == 5

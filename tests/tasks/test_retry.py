@@ -11,7 +11,7 @@ from airflow_provider_sora.exceptions import SoraRateLimitError, SoraServerError
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 
 if AIRFLOW_V_3_3_PLUS:
-    from airflow_provider_sora.retry import SoraRetryPolicy
+    from airflow_provider_sora.tasks.retry import SoraRetryPolicy
 
 pytestmark = pytest.mark.skipif(not AIRFLOW_V_3_3_PLUS, reason="Airflow has retry policies from 3.3 on")
 

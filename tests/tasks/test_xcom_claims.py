@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
-from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.submission.claims import Claim, Taken
 from airflow_provider_sora.submission.prompts import PromptDigest
+from airflow_provider_sora.tasks.xcom_claims import XComClaims
 from tests.operators.test_tries import Ti
 
 

@@ -1,0 +1,1 @@
+"""What operators, sensors, transfers and triggers share: arguments, failures, retries, log lines, claims."""
