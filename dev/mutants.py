@@ -71,7 +71,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
             ("single_reader", "single_reader"),
             ("gone_check", "gone_check"),
             ("list_strategy", "list_strategy list_reader tracker"),
-            ("session", "poller limits faults"),
+            ("session", "session poller"),
             ("poller", "poller faults"),
         )
     },

@@ -37,3 +37,21 @@ def test_a_503_is_told_apart_by_what_comes_with_it() -> None:
     busy = error(503, detail="Server is busy: limit of 1 concurrent tasks reached", retry_after=5.0)
     assert acceptance_of(busy) is Acceptance.NO
     assert is_safe_to_resend(busy)
+
+
+@pytest.mark.parametrize(
+    ("failure", "acceptance", "is_safe"),
+    [
+        (exceptions.SoraConnectionError("no connection"), Acceptance.NO, True),
+        (exceptions.SoraAmbiguousError("broke off"), Acceptance.PERHAPS, False),
+        (exceptions.SoraResponseError("not readable"), Acceptance.PERHAPS, False),
+        (exceptions.SoraConfigError("no host"), Acceptance.NO, False),
+        (error(400, kind="SoraBadRequestError"), Acceptance.NO, False),
+        (error(429, kind="SoraRateLimitError"), Acceptance.NO, True),
+    ],
+)
+def test_what_came_back_at_all_may_have_been_accepted(
+    failure: exceptions.SoraError, acceptance: Acceptance, is_safe: bool
+) -> None:
+    assert acceptance_of(failure) is acceptance
+    assert is_safe_to_resend(failure) is is_safe

@@ -55,11 +55,14 @@ async def test_only_the_last_poll_that_was_scheduled_for_a_waiter_holds() -> Non
 
 @in_virtual_time
 async def test_who_sleeps_is_woken_for_an_earlier_poll_alone() -> None:
-    woken: list[int] = []
-    schedule = Schedule(lambda: woken.append(1))
-    for waiter, at in zip(waiters(4), (20.0, 30.0, 10.0, 10.0), strict=True):
+    woken: list[float] = []
+    times = iter((20.0, 30.0, 10.0, 10.0, 5.0))
+    at = next(times)
+    schedule = Schedule(lambda: woken.append(at))
+    for waiter in waiters(5):
         schedule.add(waiter, at)
-    assert len(woken) == 2
+        at = next(times, 0.0)
+    assert woken == [20.0, 10.0, 5.0]
 
 
 @pytest.mark.parametrize("count", [1, 50])
