@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import math
+
+import pytest
 
 from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.api.poller.waiter import Waiter
@@ -48,8 +51,21 @@ async def test_a_wait_ends_once() -> None:
     first, second = video("video_1", "completed"), video("video_2", "completed")
     waiter.end(first)
     waiter.end(second)
+    assert waiter.wakeup.done()
     assert waiter.take_change(lambda _: None)
     assert waiter.result() is first
+
+
+@in_virtual_time
+async def test_a_wait_that_ended_otherwise_raises_its_error_each_time_with_a_traceback_of_its_own() -> None:
+    waiter = waiter_of("video_1")
+    with pytest.raises(asyncio.InvalidStateError):
+        waiter.result()
+    waiter.end(error=OSError("x"))
+    for _ in range(2):
+        with pytest.raises(OSError, match="x") as caught:
+            waiter.result()
+        assert len(caught.traceback) == 2
 
 
 @in_virtual_time
