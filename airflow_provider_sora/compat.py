@@ -125,7 +125,7 @@ def __getattr__(name: str) -> Any:
             check_object_storage(found)
         globals()[name] = found
         return found
-    raise ImportError(f"Airflow {_airflow_version} has no {name}: looked in {', '.join(_PLACES[name])}")
+    raise ImportError(f"Airflow {_airflow_version} has no {name}: searched {', '.join(_PLACES[name])}")
 
 
 def check_object_storage(path_type: Any) -> None:

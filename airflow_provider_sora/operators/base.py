@@ -1,4 +1,4 @@
-"""What all operators that start a video job share: submit, wait, hand on the manifest."""
+"""What all operators that start a video job share: submit, wait, return the manifest."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class SoraJobOperator(BaseOperator):
         make it shorter
     :param timeout: how long to wait for a job, in seconds or as a timedelta; it is left running when that has passed
     :param parameters: any further fields the server knows, for example ``{"seed": 7}``
-    :param on_ambiguous: where an earlier try may have submitted and nothing tells whether it did: ``fail``, naming the
-        candidates, or ``resubmit``, which may pay twice
+    :param on_ambiguous: where an earlier try may have submitted a job and nothing shows whether it did: ``fail``,
+        naming the candidates, or ``resubmit``, which may pay twice
     :param reuse_on_clear: reconnect to what a cleared task had made, instead of making a new video
     :param cancel_on_kill: delete the job on the server when a user clears or marks the deferred task (Airflow 3.3 and
         later), or when the last try is killed in a worker; a job with another try to come is left for that
@@ -131,7 +131,7 @@ class SoraJobOperator(BaseOperator):
         return source.to_json()
 
     def _make_video(self, context: Context, step: int, source: VideoManifest | None) -> VideoManifest:
-        """Submit the job of a step and wait for its video; a deferred task goes on in `execute_complete`."""
+        """Submit the job of a step and wait for its video; a deferred task continues in `execute_complete`."""
         with fail_without_retry(), SoraHook(self.sora_conn_id) as hook:
             video = self._submit(context, hook, step, source)
             self._running = video.id
@@ -182,8 +182,8 @@ class SoraJobOperator(BaseOperator):
     def on_kill(self) -> None:
         """Delete the job that a killed task was waiting for: best effort, in bounded time.
 
-        Airflow does not say who killed: a user, or the end of a pod or a worker. Where another try is to come, the job
-        is left for it; deleting it would make that try pay again.
+        Airflow does not say why it kills: a user's action, or the end of a pod or a worker. Where another try follows,
+        the job is left for it; deleting it would make that try pay again.
         """
         if self._running is None or not self.cancel_on_kill:
             return

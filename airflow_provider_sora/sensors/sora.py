@@ -28,7 +28,7 @@ from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 class SoraVideoSensor(BaseSensorOperator):
     """Waits until a video is completed, whoever started it; takes Airflow's usual sensor arguments.
 
-    In each mode (deferred, poke, reschedule) a status check that fails is not a video that fails: the wait goes on
+    In each mode (deferred, poke, reschedule) a status check that fails is not a video that fails: the wait lasts
     until ten checks in a row have failed in the same way, or the server and its list no longer know the job.
 
     :param video: the video's id, or the manifest of a task that did not wait

@@ -74,7 +74,7 @@ def attempt_of(
 ) -> Attempt:
     """The attempt for a step of the running task.
 
-    Airflow keeps `max_tries` through retries and raises it when a task is cleared: that tells one from the other,
+    Airflow keeps `max_tries` through retries and raises it when a task is cleared: that distinguishes the two,
     while Airflow's task state store survives both.
     """
     ti: Any = context.get("ti")

@@ -13,7 +13,7 @@ if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
     from airflow_provider_sora.compat import RetryDecision, RetryPolicy
 
     class SoraRetryPolicy(RetryPolicy):
-        """Waits as long as the server asked to, and otherwise as the task says."""
+        """Waits as long as the server asked to, and otherwise as the task's own settings say."""
 
         def evaluate(
             self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
@@ -23,7 +23,7 @@ if TYPE_CHECKING or AIRFLOW_V_3_3_PLUS:
             asked = exception.retry_after_seconds if isinstance(exception, SoraStatusError) else None
             if asked is None:
                 return RetryDecision.default()
-            asked = retry_pause(asked)  # whoever made the error
+            asked = retry_pause(asked)  # bounded, wherever the error comes from
             return RetryDecision.retry(timedelta(seconds=asked), f"the server asked to wait {asked:g} s")
 
 

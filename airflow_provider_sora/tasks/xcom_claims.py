@@ -1,4 +1,4 @@
-"""What the tasks of a DAG tell each other of their jobs, through XCom.
+"""What the tasks of a DAG publish about their jobs, through XCom.
 
 Airflow deletes a task's XCom when its next try begins; the records of a submission are in the task state store.
 """
@@ -39,7 +39,7 @@ class XComClaims:
     def taken(self) -> Sequence[Taken]:
         """The jobs that other tasks of the DAG have, and this one's of other steps.
 
-        Of earlier runs only the last: a history of years is not to be read for one lost answer.
+        Of earlier runs only the last: one lost response is no reason to read a history of years.
         """
         taken: list[Taken] = []
         for task_id in self._task_ids():
@@ -56,12 +56,12 @@ class XComClaims:
         return [claim for claim in claims if claim.index != self.index]
 
     def publish(self, prompt: str, claim: Claim) -> None:
-        """Tell the other mapped instances of the task."""
+        """Publish to the other mapped instances of the task."""
         if self._map_index >= 0:
             self._ti.xcom_push(key=self._key(prompt), value=claim.model_dump(mode="json"))
 
     def have(self, job: Taken) -> None:
-        """Tell all tasks of the DAG that a job is this task's."""
+        """Publish to all tasks of the DAG that a job is this task's."""
         jobs = [*(self._own() if self._step else [])[: self._step], job]
         value = {"index": self._map_index, "jobs": [job.model_dump(mode="json") for job in jobs]}
         self._ti.xcom_push(key=JOBS_KEY, value=value)
@@ -109,6 +109,6 @@ def _read(kind: type[ModelT], values: object) -> list[ModelT]:
     for value in _dicts(values):
         try:
             found.append(kind.model_validate(value))
-        except ValidationError:  # of a newer version of the package, perhaps: there is no more to be known
+        except ValidationError:  # perhaps of a newer version of the package
             continue
     return found

@@ -1,4 +1,4 @@
-"""Starts DAGs from videos, whoever made them: for Airflow's asset watchers."""
+"""Starts DAGs when videos are completed, for Airflow's asset watchers."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ cleared or marked, and also one that another triggerer has taken over, and may h
 `TriggerRunner.cancel_triggers` in Airflow 3.3.2 takes the second for impossible). In doubt the job lives: it is paid
 for, and somebody may wait for it. What a cancelled wait asks for, in this order, and what each answer leads to:
 
-    has this triggerer stood still?     yes: another one may have ended the wait, and a retry takes the job up: keep
+    has this triggerer stalled?         yes: another one may have ended the wait, and a retry uses the job: keep
     may Airflow's timeout have passed?  yes: the job is left for the next try: keep
     what is the task's state?           success, failed, removed, deleted: a user marked or deleted it: delete
                                         none, scheduled, queued, running: a user cleared it: delete, unless the
@@ -13,7 +13,7 @@ for, and somebody may wait for it. What a cancelled wait asks for, in this order
                                         deferred, skipped, up_for_retry, anything else: a doubt, so ask
     which job does the task have now?   another one: it was cleared and waits again: delete; this one, or none: keep
     no answer, an error, a late answer  keep
-    does the job still run?             the server says no, or nothing: keep (`SoraHook.cancel_video_aio`)
+    does the job still run?             no, or no answer: keep (`SoraHook.cancel_video`)
 
 Without a stall no other triggerer can have had the wait, so a state that is not deferred comes from a user. Only the
 triggerer whose wait was cancelled deletes; a worker deletes where no other try is to come (`SoraJobOperator.on_kill`).
@@ -58,7 +58,7 @@ async def task_state(ti: Any) -> str | None:
 
 
 async def task_job(ti: Any, step: int) -> str | None:
-    """The job that a task instance has for a step now, as it told the others of its DAG; None where it has not yet.
+    """The job that a task instance has for a step now, as it published it to its DAG; None where it has not yet.
 
     A cleared task may wait again, and for another job, before its triggerer hears of the Clear.
 
@@ -83,13 +83,13 @@ def reason_to_keep(state: str | None, *, keep_on_clear: bool) -> str | None:
 
     The scheduler's own actions lead to others: ``skipped`` when the run has timed out, ``up_for_retry`` after an error.
 
-    :param keep_on_clear: a cleared task takes the job up again
+    :param keep_on_clear: a cleared task reconnects to the job
     """
     if state in _MARKED:
         return None
     if state not in _CLEARED:
         return f"its task is {state}"
-    return "the task was cleared, and takes it up again" if keep_on_clear else None
+    return "the task was cleared, and reconnects to it" if keep_on_clear else None
 
 
 def is_timed_out(timeout_after: datetime | None) -> bool:

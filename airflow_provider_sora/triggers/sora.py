@@ -22,7 +22,7 @@ from airflow_provider_sora.triggers.shared_pollers import poller_for
 from airflow_provider_sora.triggers.stalls import StallDetector, stall_detector
 from airflow_provider_sora.triggers.versions import MISSING, ROW_VERSION, misfit, step_of
 
-# Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then says nothing of the job.
+# Airflow gives `on_kill` 30 seconds (`[triggerer] on_kill_timeout`), and then logs nothing of the job.
 KILL_SECONDS = 28.0
 ASK_SECONDS = 18.0  # the first question of all makes the triggerer build its API, which takes seconds
 
@@ -41,14 +41,14 @@ class SoraVideoTrigger(BaseTrigger):
     :param video_id: the job
     :param deadline: unix seconds after which waiting stops; absolute, so that it survives a triggerer's restart
     :param poll_interval: the longest pause between two polls, in seconds
-    :param submitted_at: unix seconds when the job was submitted, which tells how soon a poll is worth it
+    :param submitted_at: unix seconds when the job was submitted, from which the first poll is planned
     :param cancel_on_kill: delete the job when a user clears or marks the waiting task (Airflow 3.3 and later)
     :param keep_on_clear: not when it is cleared: the task reconnects to the job
     :param step: handed on with the event, for operators with several jobs
     :param end_task: end the task right here when the video is there; every other outcome goes back to a worker
     :param version: of the arguments, as a row of the database keeps them
     :param unknown: what another version has stored; with it, or without what is needed, the wait ends with an error
-        that says so, and the job lives: an exception here would leave the task without one
+        that names them, and the job is kept: an exception here would leave the task without a trigger
     """
 
     _stalls: StallDetector | None = None
@@ -133,7 +133,7 @@ class SoraVideoTrigger(BaseTrigger):
         """Delete the job where a user has acted for sure: best effort, and in bounded time.
 
         Airflow calls this also where another triggerer has taken the wait over; see `safe_to_cancel`. It also cancels
-        this call when it looks for its triggers the next time, which is a second later: what was begun goes on.
+        this call when it next reads its triggers, a second later: what was begun is finished in a task of its own.
         """
         if self.cancel_on_kill and not self._misfit():
             cancelling = asyncio.create_task(self._cancel_in_time())
@@ -146,7 +146,7 @@ class SoraVideoTrigger(BaseTrigger):
             async with asyncio.timeout(KILL_SECONDS):
                 log.info("Cancelled: %s", await self._cancel())
         except TimeoutError:
-            log.warning("Cancelled: video %s may go on: it was not deleted in time", self.video_id)
+            log.warning("Cancelled: video %s may still be running: deleting it took too long", self.video_id)
 
     async def _cancel(self) -> str:
         reason = await self._reason_to_keep()
@@ -157,7 +157,7 @@ class SoraVideoTrigger(BaseTrigger):
     async def _reason_to_keep(self) -> str | None:
         stalls = self._stalls
         if stalls is None or stalls.has_stalled():
-            return "the triggerer stood still, and another one may have taken the wait over"
+            return "the triggerer stalled, and another one may have taken over the wait"
         if is_timed_out(getattr(self, "timeout_after", None)):
             return "Airflow's own timeout may have ended the wait"
         with stalls.watching():
@@ -165,8 +165,8 @@ class SoraVideoTrigger(BaseTrigger):
                 async with asyncio.timeout(ASK_SECONDS):
                     reason = await self._reason_of_task()
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
-                return f"Airflow does not say what its task does ({type(error).__name__}: {error})"
-            return "the triggerer stood still while it asked Airflow" if stalls.has_stalled() else reason
+                return f"Airflow did not answer what state its task is in ({type(error).__name__}: {error})"
+            return "the triggerer stalled while it asked Airflow" if stalls.has_stalled() else reason
 
     async def _reason_of_task(self) -> str | None:
         reason = reason_to_keep(await task_state(self.task_instance), keep_on_clear=self.keep_on_clear)

@@ -1,4 +1,4 @@
-"""Whether this process stood still: another triggerer may have had its triggers in that time."""
+"""Whether this process stalled: another triggerer may have run its triggers in that time."""
 
 from __future__ import annotations
 

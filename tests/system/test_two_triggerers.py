@@ -29,7 +29,7 @@ def server_was_polled(server: Emulator, ids: list[str]) -> bool:
 @pytest.mark.skipif(IS_AIRFLOW_2, reason="Airflow 2 does not tell a trigger that a user has acted")
 @pytest.mark.parametrize("action", ["mark failed", "clear"])
 def test_a_users_action_still_deletes_the_job(airflow: Deployment, dialects: dict[str, Emulator], action: str) -> None:
-    """Before any triggerer stood still: for a minute after that, one deletes nothing."""
+    """Before any triggerer stalled: for a minute after that, one deletes nothing."""
     server = dialects["vllm-omni"]
 
     def running() -> list[str]:
@@ -58,7 +58,7 @@ def two_triggerers(request: pytest.FixtureRequest) -> Iterator[Deployment | Airf
     yield deployment
     deployment.kill("second-triggerer")
     deployment.kill("triggerer")
-    deployment.start("triggerer")  # one that never stood still
+    deployment.start("triggerer")  # one that never stalled
 
 
 @dataclass

@@ -22,7 +22,7 @@ def test_what_only_a_user_leads_to_gives_no_reason(state: str, keep_on_clear: bo
 @pytest.mark.parametrize("state", [None, "scheduled", "queued", "running"])
 def test_a_cleared_task_gives_none_unless_it_takes_its_job_up_again(state: str | None) -> None:
     assert reason_to_keep(state, keep_on_clear=False) is None
-    assert reason_to_keep(state, keep_on_clear=True) == "the task was cleared, and takes it up again"
+    assert reason_to_keep(state, keep_on_clear=True) == "the task was cleared, and reconnects to it"
 
 
 @pytest.mark.parametrize("state", ["deferred", "skipped", "up_for_retry", "upstream_failed", "a state of Airflow 4"])

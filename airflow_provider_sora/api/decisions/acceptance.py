@@ -20,7 +20,7 @@ from airflow_provider_sora.exceptions import (
 
 
 class Acceptance(Enum):
-    """What a failure says about the server: it did not accept the request, most likely did not, or perhaps did."""
+    """Whether the server accepted a request that failed: it did not, most likely did not, or perhaps did."""
 
     NO = "no"
     UNLIKELY = "unlikely"

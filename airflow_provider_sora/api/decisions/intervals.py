@@ -1,6 +1,6 @@
-"""When to look at a job again: pure, clockless.
+"""When to poll a job again: pure, without a clock.
 
-The user's interval is the ceiling of every pause. Below it two things say how long a job still takes: its own
+The user's interval is the ceiling of every pause. Below it, two things indicate how long a job still takes: its own
 progress, and how long earlier jobs of the same model, size and seconds took. Where neither is known, pauses begin short
 and double.
 """
@@ -15,8 +15,8 @@ from airflow_provider_sora.api.protocol.models import Video
 
 MIN_PAUSE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 5.0
-GUESSED_SHARE, KNOWN_SHARE = 0.6, 0.9  # of the time that seems to be left until the next look
-MIN_HISTORY = 5  # finished jobs of a kind before their durations say anything
+GUESSED_SHARE, KNOWN_SHARE = 0.6, 0.9  # of the time that seems to be left, until the next poll
+MIN_HISTORY = 5  # finished jobs of a kind before their durations count
 _KEPT = 64
 _KINDS = 256
 
@@ -25,7 +25,7 @@ Kind = tuple[str | None, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a look at a running job has shown: when (unix seconds), and how much of it was done (0 to 100)."""
+    """What a poll of a running job has shown: when (seconds), and how much of it was done (0 to 100)."""
 
     at: float
     progress: float | None
@@ -38,14 +38,14 @@ class Durations:
         self._seen: dict[Kind | None, deque[float]] = {}
 
     def add(self, video: Video, seconds: float) -> None:
-        """Take that a job took so long."""
+        """Record how long a job took."""
         if len(self._seen) >= _KINDS:
             self._seen.clear()
         for kind in (kind_of(video), None):
             self._seen.setdefault(kind, deque(maxlen=_KEPT)).append(seconds)
 
     def of(self, kind: Kind | None) -> list[float]:
-        """The durations of a kind, or of all, shortest first; none where there are too few to say anything."""
+        """The durations of a kind, or of all, shortest first; none where there are too few."""
         seen = self._seen.get(kind, ())
         return sorted(seen) if len(seen) >= MIN_HISTORY else []
 
@@ -65,10 +65,10 @@ def next_interval(
     jitter: float,
     least: float = 0.0,
 ) -> float:
-    """How many seconds to wait until the next look, at most `interval`.
+    """How many seconds to wait until the next poll, at most `interval`.
 
     :param age: seconds since the job was submitted, where that is known
-    :param last: what the newest look has shown, `before` the one before; None: it has not been looked at
+    :param last: what the newest poll has shown, `before` the one before; None: it has not been polled
     :param history: how long earlier jobs of the kind took, shortest first
     :param jitter: a random number in [0, 1), which spreads waits that began together
     :param least: the shortest pause that is wanted, where `interval` allows it
@@ -84,9 +84,9 @@ def next_interval(
 
 
 def _left_by_progress(age: float | None, last: Observation | None, before: Observation | None) -> float | None:
-    """Seconds until the next look is worth it, by how fast a job has come along.
+    """Seconds until the next poll, by the job's progress so far.
 
-    The speed since its submission is a guess (it may have queued, or slow down): the first look is followed by one on
+    The speed since its submission is a guess (it may have queued, or slow down): the first poll is followed by one on
     the way, and that gives the speed between the two.
     """
     if last is None or not last.progress or last.progress >= 100:
@@ -100,7 +100,7 @@ def _left_by_progress(age: float | None, last: Observation | None, before: Obser
 def _next_by_history(age: float, history: Sequence[float], interval: float) -> float:
     """Nothing before jobs of the kind begin to end; then evenly, since the chance to end stays about the same.
 
-    A job that takes longer than any of them is looked at ever more rarely.
+    A job that takes longer than any of them is polled ever more rarely.
     """
     first, last = history[len(history) // 20], history[-1 - len(history) // 20]
     evenly = min(interval * 0.6, (last - first) / 6)

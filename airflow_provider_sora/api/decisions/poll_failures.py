@@ -1,4 +1,4 @@
-"""What a failed status check says, by kind: nothing about the job until the same kind has come several times in a row.
+"""What a failed status check means, by kind: nothing about the job until the same kind has come several times in a row.
 
 A gateway answers in its own words while the server behind it restarts (an ingress: 404 ``default backend - 404``,
 nginx: 404 and 502 with a page), and a load balancer may answer anything once.

@@ -1,6 +1,6 @@
 """What to do next, decided from what is known: no clock, no I/O, no Airflow.
 
-Whoever runs the exchange (a client, a trigger) tells the time and does what comes out.
+The caller that polls (a client, a poller) passes the time and does what is decided.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Wait:
     """A wait for one job, as far as it has come.
 
     :param deadline: unix seconds after which waiting stops; while it is waited for, seconds of a monotonic clock
-    :param poll_interval_seconds: the longest pause between two looks
+    :param poll_interval_seconds: the longest pause between two polls
     :param submitted_at: when the job was submitted, where that is known; a time as `deadline` is
     :param failures: status checks in a row that failed in the same way, `failure_kind`
     :param last_status: the job's status when it was last seen
-    :param last: what the newest sight of the job was, `before` the one before
+    :param last: what the newest poll has shown, `before` the one before
     """
 
     video_id: str
@@ -67,7 +67,7 @@ def on_wall_clock(wait: Wait, epoch: float) -> Wait:
 
 @dataclass(frozen=True)
 class PollAgain:
-    """Look once more after `seconds`; `wait` is how far things have come."""
+    """Poll again after `seconds`, with this state of the wait."""
 
     wait: Wait
     seconds: float
@@ -89,7 +89,7 @@ class GiveUp:
 
 @dataclass(frozen=True)
 class AskList:
-    """The server says that it does not know the job: its list is asked before that is believed (`on_list_search`).
+    """The server does not know the job: its list is asked before that is believed (`on_list_search`).
 
     :param error: what it said last
     """
@@ -99,7 +99,7 @@ class AskList:
 
 
 class Presence(StrEnum):
-    """What a server's list says of a job that it does not show."""
+    """What it means that a server's list does not show a job."""
 
     ABSENT = "absent"
     UNKNOWN = "unknown"  # it could not be read, or not to its end
@@ -109,7 +109,7 @@ Decision = PollAgain | Done | GiveUp
 Verdict = Decision | AskList
 
 # Failures of one kind in a row before a wait is given up: with doubling pauses up to a minute, eight minutes at the
-# default interval, which outlasts a server's restart. The API's own word that it does not know the job is taken up
+# default interval, which outlasts a server's restart. That the API itself does not know the job counts
 # sooner, but not at once: a gateway may answer before its own database shows the new job.
 MAX_FAILURES = 10
 MAX_NOT_FOUND = 3
@@ -118,7 +118,7 @@ LAST_POLL_SECONDS = 5.0  # how long past its deadline a wait may last, for its l
 
 
 def first_poll(wait: Wait, now: float, *, history: Sequence[float] = (), jitter: float = 0.0) -> float:
-    """The pause before the first look: none for a job of unknown age, which may have ended long ago."""
+    """The pause before the first poll: none for a job of unknown age, which may have ended long ago."""
     if wait.submitted_at is None:
         return 0.0
     pause = pause_limits.poll_pause(_pause(wait, now, history, jitter), wait.poll_interval_seconds)
@@ -136,9 +136,9 @@ def on_status(
     jitter: float = 0.0,
     epoch: float = 0.0,
 ) -> Decision:
-    """What a sight of the job means.
+    """What the status of the job means.
 
-    :param hint_seconds: the server's own word on when to look again
+    :param hint_seconds: when the server wants to be polled again
     :param history: how long earlier jobs of the kind took, shortest first
     :param least_seconds: the shortest pause that many waits together can afford
     :param jitter: a random number in [0, 1), which keeps many waits from coming back at once
@@ -164,13 +164,13 @@ def on_status(
 
 
 def on_error(wait: Wait, error: SoraError, now: float, *, jitter: float = 0.0) -> Verdict:
-    """What it means that a look brought no status: a poll that fails is not a video that fails.
+    """What a failed status check means: a poll that fails is not a video that fails.
 
     :param jitter: a random number in [0, 1), which keeps many waits from coming back at once
     """
     if isinstance(error, SoraConfigError):
         return GiveUp(_stopped_by(wait, error))
-    if is_throttled(error):  # the server is well, and says nothing of the job
+    if is_throttled(error):  # no failure: the server takes fewer requests
         return postponed(wait, max(wait.poll_interval_seconds, _asked_pause(error)), now)
     kind = failure_kind(error)
     failures = wait.failures + 1 if kind is wait.failure_kind else 1
@@ -185,7 +185,7 @@ def on_list_search(
 ) -> Decision:
     """What it means that the list shows a job whose own address answers 404, or does not.
 
-    :param found: the job as the list shows it, or whether the list says that there is none
+    :param found: the job as the list shows it, or what it means that the list does not
     """
     if isinstance(found, Video):
         return on_status(asked.wait, found, now, jitter=jitter, epoch=epoch)
@@ -206,7 +206,7 @@ def _asked_pause(error: SoraError) -> float:
 
 
 def postponed(wait: Wait, seconds: float, now: float) -> PollAgain | GiveUp:
-    """Look again after so long, unless the deadline has passed."""
+    """Poll again after so long, unless the deadline has passed."""
     left = wait.deadline - now
     if left <= 0:
         return timed_out(wait)

@@ -1,4 +1,4 @@
-"""Which videos have been completed since the last look at a server's list."""
+"""Which videos have been completed since a server's list was last read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_sora.exceptions import SoraNotFoundError
 
 MAX_PAGES = 50
 MAX_KNOWN = 20_000
-MAX_SINGLE = 100  # jobs that are asked for one by one in one look; the others have their turn in the next
+MAX_SINGLE = 100  # jobs that are polled one by one after a reading; the others have their turn after the next
 
 
 class CompletionFeed:
@@ -27,12 +27,12 @@ class CompletionFeed:
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     async def poll(self, client: AsyncSoraClient) -> AsyncIterator[Video]:
-        """Read the list as far as it is new; the videos completed since the last look, each once.
+        """Read the list as far as it is new; the videos completed since the last reading, each once.
 
-        The first look tells of none: it learns what there is. Jobs that run and are further down than what is read
-        are asked for one by one.
+        The first reading reports none: it learns what there is. Jobs that run and are further down than what is read
+        are polled one by one.
 
-        :raises SoraError: the server does not answer; what was not told of is told of by the next look
+        :raises SoraError: the server does not answer; what was not reported is reported by the next call
         """
         met: set[str] = set()
         pages = Pages(ListVideos(limit=PAGE_LENGTH, order="desc"))

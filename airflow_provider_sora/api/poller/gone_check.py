@@ -1,4 +1,4 @@
-"""The poller's question to the list about jobs that the server says it does not know: one reading for all of them."""
+"""Whether the list shows jobs that the server itself does not know: one reading for all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class GoneCheck:
     """Collects waits whose job seems gone, reads the list for all of them together, and again for later ones.
 
     :param read_page: sends when the server takes requests
-    :param on_result: told what the list says of each job
+    :param on_result: called with what the list shows of each job
     """
 
     def __init__(self, read_page: ReadPage, on_result: OnResult) -> None:
@@ -64,5 +64,5 @@ class GoneCheck:
     async def _read(self, search: JobSearch, page: ListVideos) -> None:
         try:
             search.take(await self._read_page(page))
-        except Exception as error:  # noqa: BLE001 - whatever the list does, it says nothing of the jobs
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the list, it is not the jobs' failure
             search.fail(error)

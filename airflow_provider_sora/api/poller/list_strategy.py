@@ -1,4 +1,4 @@
-"""Whether reading the list pays: what a connection's list was good for, and what it is expected to cost."""
+"""Whether one reading of the list is cheaper than single requests: what a list was good for, and what it costs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from math import ceil
 from airflow_provider_sora.api.http.pages import PAGE_LENGTH
 
 FORGET_SECONDS = 600.0
-MAX_PAGES = 200  # of one reading, whatever a server says of more
-CHECK_SECONDS = 30.0  # between two looks at one job by itself, to find out whether the list tells the truth
+MAX_PAGES = 200  # of one reading, whether or not more are announced
+CHECK_SECONDS = 30.0  # between two polls of a single job, to find out whether the list is right
 STALE_SECONDS = 10.0  # how long the list may show a job as running that has ended
 THROTTLED_SECONDS = 60.0
 MAX_THROTTLES = 3  # in a row, before jobs are asked for one by one: the limit may be the list's own
@@ -36,39 +36,39 @@ class ListStrategy:
         return ceil((depth + 1) / self._page_length)
 
     def is_cheaper(self, due: int, depth: int, now: float) -> bool:
-        """Whether the list is the cheaper way to look at so many jobs, the last of which is expected at `depth`."""
+        """Whether the list is the cheaper way to poll so many jobs, the last of which is expected at `depth`."""
         return now >= self._avoid_until and self.pages(depth) < due
 
     def least_pause(self, waits: int, now: float) -> float:
-        """How long to leave all jobs alone between two looks, so that looking costs about a request a second."""
+        """The shortest pause between two polls of a job, so that polling all of them costs about a request a second."""
         if now < self._avoid_until:
             return float(waits)
         return float(min(waits, max(self.pages(waits), self._cost)))
 
     def most_pages(self, depth: int) -> int:
-        """After how many pages reading has to end, whatever the server says of more."""
+        """After how many pages reading has to end, whether or not more are announced."""
         return min(MAX_PAGES, 2 * self.pages(depth) + _SLACK_PAGES)
 
     def record_page(self, length: int, *, has_more: bool) -> None:
-        """Take how long a page was: a server may hand out fewer than asked for, always or now and then."""
+        """Record how long a page was: a server may hand out fewer than asked for, always or now and then."""
         self._throttles = 0
         self._reading += 1
         if has_more and length:
             self._page_length = min(PAGE_LENGTH, max(length, self._page_length // 2))
 
     def record_reading(self, *, wanted: int, met: int, now: float) -> None:
-        """Take how many jobs were looked for, and how many that are waited for were met, these or others."""
+        """Record how many jobs the list was read for, and how many that are waited for it showed, these or others."""
         self._cost, self._reading = self._reading, 0
         if met * 2 < wanted:
             self.record_failure(now)
 
     def record_failure(self, now: float) -> None:
-        """Take that the list was refused, took too long or is wrong."""
+        """Record that the list was refused, took too long or is wrong."""
         self._avoid_until = now + FORGET_SECONDS
         self._reading = 0
 
     def record_throttle(self, until: float) -> None:
-        """Take that the server refused the list for coming too soon, and when it takes requests again."""
+        """Record that the server throttled the list, and when it takes requests again."""
         self._throttles += 1
         self._reading = 0
         if self._throttles >= MAX_THROTTLES:
@@ -76,14 +76,14 @@ class ListStrategy:
             self._avoid_until = until + THROTTLED_SECONDS
 
     def is_check_due(self, now: float) -> bool:
-        """Whether it is time to ask for a job that the list has shown; taken as done."""
+        """Whether it is time to poll a job that the list has shown; the next time is counted from now."""
         if now < self._check_at:
             return False
         self._check_at = now + CHECK_SECONDS
         return True
 
     def record_ended(self, video_id: str, now: float) -> None:
-        """Take that a job has ended, by its own word."""
+        """Record that a job has ended, by its own status."""
         self._ended = (video_id, now)
 
     def is_stale(self, video_id: str, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""Who is told what a poller does: metrics, in Airflow."""
+"""Who is notified of what a poller does: metrics, in Airflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = masking.logger(__name__)
 
 
 class Observer(Protocol):
-    """Is told what a poller does."""
+    """Is notified of what a poller does."""
 
     def waiting(self, count: int) -> None:
         """So many waits are registered now."""

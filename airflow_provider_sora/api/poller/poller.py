@@ -1,7 +1,7 @@
 """Many waits, few requests: one loop polls for all who wait behind one connection.
 
 Where many polls are due it reads the list (`list_reader`); where few are, or the list does not show them, it asks one
-by one (`single_reader`). `schedule` says when a poll is due, `tracker` what follows from it.
+by one (`single_reader`). `schedule` knows when a poll is due, `tracker` what follows from it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Poller:
     def _begin(self) -> Session:
         session = Session(self._open_client, self._observer, self._durations, self._clock, self._jitter)
         self._session = session
-        # Not in the context of the first who waits, which says whose log a line belongs to.
+        # Not in the context of the first who waits: it decides whose log a line belongs to.
         self._task = asyncio.get_running_loop().create_task(self._run(session), context=contextvars.Context())
         return session
 

@@ -9,7 +9,7 @@ _FIRST_BLOCK_SECONDS = 1.0
 
 
 class RateLimit:
-    """Hands out moments to send at: evenly where a limit is set, none while the server wants to be left alone.
+    """Says when a request may be sent: evenly where a limit is set, none while the server throttles.
 
     :param requests_per_minute: the limit; None: as fast as the server lets
     """
@@ -25,7 +25,7 @@ class RateLimit:
         self._gap = 60.0 / requests_per_minute if requests_per_minute else 0.0
 
     def blocks(self, now: float) -> bool:
-        """Whether the server wants to be left alone."""
+        """Whether the server throttles."""
         return now < self.blocked_until
 
     def reserve(self, now: float) -> float:
@@ -35,12 +35,12 @@ class RateLimit:
         return at - now
 
     def refused(self, now: float, retry_after: float | None) -> None:
-        """Take that the server refused a request for coming too soon, and asked for a pause or left that to us."""
+        """Record that the server throttled a request, and the pause that it asked for, if it did."""
         if not self.blocks(now):  # refusals of requests that were on their way together count once
             self._block = min(MAX_BLOCK_SECONDS, max(_FIRST_BLOCK_SECONDS, 2 * self._block))
         pause = self._block if retry_after is None else pause_limits.poll_pause(retry_after)
         self.blocked_until = max(self.blocked_until, now + pause)
 
     def answered(self) -> None:
-        """Take that the server answered."""
+        """Record that the server answered."""
         self._block = 0.0

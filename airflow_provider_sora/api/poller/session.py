@@ -76,7 +76,7 @@ class Session:
             await self._client.open()
             while self._waiters or await self._is_joined():
                 await self._round()
-        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
+        except Exception as error:  # noqa: BLE001 - all who wait are to raise it
             for waiter in self._waiters:
                 waiter.end(error=error)
 

@@ -67,7 +67,7 @@ class SingleReader:
         try:
             request = RetrieveVideo(video_id=in_flight[0].wait.video_id)
             video, response = await self._client.send("retrieve", request, POLL_TIMEOUT_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever breaks the reader says nothing of the job
+        except Exception as error:  # noqa: BLE001 - whatever breaks here, it is a failed check and not a failed job
             self._record_poll(job)
             self._failed(job, error)
             return

@@ -1,4 +1,4 @@
-"""The way from a poller to its server: which client sends, and when."""
+"""A client that sends when the server takes requests, and with a new key once the connection has one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OpenClient = Callable[[], Awaitable[AsyncSoraClient]]
 
 log = masking.logger(__name__)
 
-RENEW_SECONDS = 5.0  # between two looks at the connection after refused keys
+RENEW_SECONDS = 5.0  # between two readings of the connection after refused keys
 _CLIENTS_KEPT = 3  # the newest, and those before it that may still have requests on their way
 
 
@@ -34,7 +34,7 @@ class ThrottledClient:
     """Sends when the limits allow it, and with a new key once the connection has one.
 
     :param clock: a monotonic one
-    :param on_renewed: told when the connection has changed
+    :param on_renewed: called when the connection has changed
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ThrottledClient:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the server wants to be left alone now."""
+        """Whether the server takes no requests now."""
         return self.limit.blocks(self._clock())
 
     async def open(self) -> None:

@@ -87,12 +87,12 @@ class Tracker:
         return verdict
 
     def on_list_search(self, waiter: Waiter, asked: AskList, found: Video | Presence) -> None:
-        """Use what the list says of a job that the server says it does not know."""
+        """Use what the list shows of a job that the server itself does not know."""
         verdict = polling.on_list_search(asked, found, self._clock(), jitter=self._jitter(), epoch=waiter.epoch)
         self.follow(waiter, verdict)
 
     def postpone(self, waiter: Waiter, seconds: float) -> None:
-        """Poll later, for a reason that says nothing of the job; within the wait's deadline."""
+        """Poll later, for a reason that is not the job's; within the wait's deadline."""
         self.follow(waiter, polling.postponed(waiter.wait, seconds, self._clock()))
 
     def time_out(self, waiter: Waiter) -> None:

@@ -31,7 +31,7 @@ class Waiters:
         return self._by_job.get(job, ())
 
     def in_flight(self, job: str) -> list[Waiter]:
-        """Who wants to hear what the next poll of a job says."""
+        """The waiters whose poll of a job is due or sent."""
         return [waiter for waiter in self.of(job) if waiter.in_flight]
 
     def add(self, waiter: Waiter) -> None:
