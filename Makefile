@@ -5,12 +5,15 @@
 #   make test-lowest           the tests with the lowest versions that the package declares, on Airflow 2.11.0 and 3.0.0
 #   make test-system           tests that start a whole Airflow on loopback
 #   make interop               tests against the official client and the LiteLLM proxy
-#   make check                 lint, format, types      make format                write the formatting
+#   make check                 lint, imports, types     make format                write the formatting
+#   make docs                  the documentation as a site in .build/site
+#   make dist                  the packages to release in .build/dist
+#   make hooks                 run the checks before each commit (pre-commit)
 #   make ui                    Airflow's UI with the examples and the emulator
 #   make benchmark-transfer    moving videos to S3, compared with curl | aws     make benchmark-transfer ARGS=--quick
 #   make benchmark-waiting     waiting for many videos in one triggerer    make benchmark-waiting ARGS="--sizes 1000"
 #   make mutants               plant small defects, see that tests notice     make mutants ARGS="--only transfers/mover.py --sample 40"
-#   make benchmark-policy      what the pace of looks costs, simulated
+#   make benchmark-policy      what polling costs, simulated
 
 NEWEST := 3.3.2
 AIRFLOW ?= $(NEWEST)
@@ -36,7 +39,7 @@ export COVERAGE_FILE := $(BUILD)/coverage-$(AIRFLOW)
 # Without compiled files every airflow command costs seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest test-lowest-2.11 test-lowest-3.0 test-system interop check format ui benchmark-transfer benchmark-waiting benchmark-policy mutants setup constraints clean
+.PHONY: demo test test-lowest test-lowest-2.11 test-lowest-3.0 test-system interop check lint imports types format docs dist hooks ui benchmark-transfer benchmark-waiting benchmark-policy mutants setup constraints clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -71,15 +74,33 @@ interop: setup $(BUILD)/litellm/.done
 	@SORA_LITELLM=$(BUILD)/litellm/bin/litellm $(BIN)/python -m pytest -m interop --basetemp=$(BUILD)/tmp/pytest-interop \
 	  -o cache_dir=$(BUILD)/cache/pytest-$(AIRFLOW) $(ARGS)
 
-check: setup
+check: lint imports types
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+imports: setup
 	$(BIN)/lint-imports --no-cache
+
+types: setup
 	$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Any warning is an error. The package itself is not installed: the API reference is read from the sources.
+docs: $(BUILD)/docs/.done
+	@NO_MKDOCS_2_WARNING=1 $(BUILD)/docs/bin/mkdocs build --quiet --strict
+	@echo "Documentation: $(BUILD)/site/index.html"
+
+dist: | $(UV)
+	rm -rf $(BUILD)/dist
+	$(UV) build --quiet --out-dir $(BUILD)/dist
+
+hooks: $(BUILD)/pre-commit/.done
+	$(BUILD)/pre-commit/bin/pre-commit install
 
 ui: setup
 	$(BIN)/python -m dev.ui
@@ -121,6 +142,17 @@ $(BUILD)/litellm/.done: constraints/litellm.txt | $(UV) $(TMPDIR)
 	test -x $(BUILD)/litellm/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BUILD)/litellm
 	$(UV) pip install --quiet --compile-bytecode --python $(BUILD)/litellm/bin/python \
 	  --constraint constraints/litellm.txt "litellm[proxy]"
+	touch $@
+
+# What the site needs disagrees with Airflow's constraints now and then: it gets an environment of its own.
+$(BUILD)/docs/.done: pyproject.toml constraints/docs.txt | $(UV) $(TMPDIR)
+	test -x $(BUILD)/docs/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BUILD)/docs
+	$(UV) pip install --quiet --compile-bytecode --python $(BUILD)/docs/bin/python --constraint constraints/docs.txt --group docs
+	touch $@
+
+$(BUILD)/pre-commit/.done: constraints/pre-commit.txt | $(UV) $(TMPDIR)
+	test -x $(BUILD)/pre-commit/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BUILD)/pre-commit
+	$(UV) pip install --quiet --python $(BUILD)/pre-commit/bin/python --constraint constraints/pre-commit.txt pre-commit
 	touch $@
 
 # Only what is compared with: Airflow's own botocore is not the one it needs.
