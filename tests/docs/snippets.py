@@ -64,6 +64,11 @@ def all_snippets() -> list[Snippet]:
     ]
 
 
+def without_blocks(text: str) -> str:
+    """A document without its blocks."""
+    return _FENCE.sub("", text)
+
+
 def prose_of(text: str) -> str:
     """A document without its blocks and its code in the text."""
-    return re.sub(r"`[^`\n]*`", "", _FENCE.sub("", text))
+    return re.sub(r"`[^`\n]*`", "", without_blocks(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
@@ -16,14 +17,16 @@ from airflow_provider_sora.api.protocol.models import VideoStatus, read_status
 from airflow_provider_sora.emulator.dialects import DIALECTS
 from airflow_provider_sora.emulator.faults import Effect
 from airflow_provider_sora.get_provider_info import CONN_FIELDS
+from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.operators.base import SoraJobOperator
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.submission.record import Stage
 from airflow_provider_sora.transfers.base import SoraTransferOperator
+from airflow_provider_sora.transfers.mover import StoredFile
 from airflow_provider_sora.transfers.sora_to_gcs import SoraToGCSOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
 from tests.docs.commands import TARGETS
-from tests.docs.snippets import DOCUMENTS, ROOT, prose_of
+from tests.docs.snippets import DOCUMENTS, ROOT, prose_of, without_blocks
 
 PACKAGE = ROOT / "airflow_provider_sora"
 # Words that this project used to have for things that have a standard name, and archaic turns.
@@ -114,6 +117,13 @@ def test_every_argument_of_transfers_is_described() -> None:
     assert arguments_of(SoraTransferOperator, SoraToS3Operator, SoraToGCSOperator) <= described
 
 
+def test_every_field_of_what_tasks_return_is_described() -> None:
+    made = named(section(text_of("docs/operators.md"), "Use the result"))
+    moved = named(section(text_of("docs/transfers.md"), "Use the result"))
+    assert set(VideoManifest.model_fields) <= made
+    assert {field.name for field in fields(StoredFile)} <= moved
+
+
 def test_every_field_of_the_connection_is_described() -> None:
     assert set(re.findall(r"^\| Extra `(\w+)` \|", text_of("docs/connection.md"), re.MULTILINE)) == set(CONN_FIELDS)
 
@@ -162,6 +172,12 @@ def test_hooks_run_what_check_runs() -> None:
 def test_prose_has_no_retired_word(path: Path) -> None:
     prose = prose_of(path.read_text(encoding="utf-8"))
     assert [found[0] for found in RETIRED.finditer(prose)] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_code_in_the_text_is_on_one_line(path: Path) -> None:
+    lines = without_blocks(path.read_text(encoding="utf-8")).splitlines()
+    assert [line for line in lines if line.count("`") % 2] == []
 
 
 @pytest.mark.parametrize("text", ["It takes up the job.", "No answer came.", "two looks", "made anew"])
