@@ -12,7 +12,7 @@ from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.api.protocol import validation
 from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from airflow_provider_sora.api.protocol.requests import JobRequest, Request
-from airflow_provider_sora.compat import AirflowTaskTimeout, BaseOperator, Context, conf
+from airflow_provider_sora.compat import AirflowTaskTimeout, BaseOperator, Context
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
@@ -21,7 +21,7 @@ from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.submission import OnAmbiguous, submit_once
 from airflow_provider_sora.submission.claims import Taken
 from airflow_provider_sora.submission.record import Fingerprint
-from airflow_provider_sora.tasks.arguments import positive_seconds
+from airflow_provider_sora.tasks.arguments import or_default_deferrable, positive_seconds
 from airflow_provider_sora.tasks.attempts import Attempts
 from airflow_provider_sora.tasks.failures import fail_without_retry
 from airflow_provider_sora.tasks.progress import progress_line
@@ -88,11 +88,9 @@ class SoraJobOperator(BaseOperator):
             raise SoraConfigError(
                 f"on_ambiguous is {quoted(on_ambiguous)}; it has to be one of {', '.join(get_args(OnAmbiguous))}"
             )
-        if deferrable is None:
-            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.sora_conn_id = sora_conn_id
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
+        self.deferrable = or_default_deferrable(deferrable)
         self.poll_interval = positive_seconds("poll_interval", poll_interval)
         self.timeout = positive_seconds("timeout", timeout)
         self.parameters = parameters

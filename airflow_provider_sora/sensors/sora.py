@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_sora.api.decisions.polling import Decision, Done, GiveUp, Wait
-from airflow_provider_sora.compat import AirflowSkipException, BaseSensorOperator, Context, PokeReturnValue, conf
+from airflow_provider_sora.compat import AirflowSkipException, BaseSensorOperator, Context, PokeReturnValue
 from airflow_provider_sora.events import VideoEvent
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
@@ -18,7 +18,7 @@ from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.sensors import failure_count
 from airflow_provider_sora.sensors.failure_count import FailureCount
 from airflow_provider_sora.sources import check_ids, video_id_of
-from airflow_provider_sora.tasks.arguments import constant
+from airflow_provider_sora.tasks.arguments import constant, or_default_deferrable
 from airflow_provider_sora.tasks.failures import fail_without_retry
 from airflow_provider_sora.tasks.progress import progress_line
 from airflow_provider_sora.tasks.retry import use_retry_policy
@@ -54,11 +54,9 @@ class SoraVideoSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         use_retry_policy(self)
-        if deferrable is None:
-            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.video = video
         self.sora_conn_id = sora_conn_id
-        self.deferrable = deferrable
+        self.deferrable = or_default_deferrable(deferrable)
         check_ids(constant(video))
 
     def execute(self, context: Context) -> Any:

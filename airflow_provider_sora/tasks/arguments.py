@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_sora.api.protocol import validation
+from airflow_provider_sora.compat import conf
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import quoted
 
@@ -35,6 +36,13 @@ def positive_seconds(name: str, value: float | timedelta) -> float:
     return seconds
 
 
+def or_default_deferrable(deferrable: bool | None) -> bool:
+    """Whether to defer: as given, or by Airflow's ``[operators] default_deferrable``."""
+    if deferrable is None:
+        return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+    return deferrable
+
+
 def further_fields(parameters: Any, *named: str) -> dict[str, Any]:
     """The rendered `parameters`.
 
@@ -47,5 +55,5 @@ def further_fields(parameters: Any, *named: str) -> dict[str, Any]:
     validation.check_parameters(fields)
     clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id"})
     if clash:
-        raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of its own")
+        raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of the operator")
     return fields
