@@ -24,6 +24,7 @@ __all__ = [
     "AIRFLOW_V_3_3_PLUS",
     "DAG",
     "AirflowFailException",
+    "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "Asset",
@@ -71,7 +72,13 @@ if TYPE_CHECKING:
     from airflow.sdk._shared.observability.metrics.stats import Stats
     from airflow.sdk.configuration import conf
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout, TaskDeferred
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+        TaskDeferred,
+    )
     from airflow.sdk.io import has_fs
     from airflow.triggers.base import BaseEventTrigger
 
@@ -85,6 +92,7 @@ _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
 # Newest first: an old place that still works may warn.
 _PLACES: dict[str, tuple[str, ...]] = {
     "AirflowFailException": _EXCEPTIONS,
+    "AirflowSensorTimeout": _EXCEPTIONS,
     "AirflowSkipException": _EXCEPTIONS,
     "AirflowTaskTimeout": _EXCEPTIONS,
     "Asset": ("airflow.sdk", "airflow.datasets:Dataset"),
@@ -125,7 +133,7 @@ def __getattr__(name: str) -> Any:
             check_object_storage(found)
         globals()[name] = found
         return found
-    raise ImportError(f"Airflow {_airflow_version} has no {name}: searched {', '.join(_PLACES[name])}")
+    raise ImportError(f"Airflow {_airflow_version} has no {name}: looked in {', '.join(_PLACES[name])}")
 
 
 def check_object_storage(path_type: Any) -> None:

@@ -1,7 +1,12 @@
-"""The one value that crosses the border between triggerer and worker: built, parsed and validated here."""
+"""The value that a trigger sends to its task: how a wait ended. Built, parsed and validated here.
+
+Triggerers and workers are upgraded one after the other, and events wait in Airflow's database: each has a version, and
+those of earlier versions are read. `tests/golden` has an example of each.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -19,24 +24,27 @@ from airflow_provider_sora.exceptions import (
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
 
-VERSION: Literal[1] = 1
-UNKNOWN_ID = "unknown"  # for a job whose id is not known: a trigger's row may lack it
-Outcome = Literal["completed", "failed", "refused", "gone", "timeout", "stopped"]
+# Version 1 had no version field, and `refused` in place of `rejected`.
+VERSION: Literal[2] = 2
+# In place of the id of a job that the trigger does not know.
+UNKNOWN_ID = "unknown"
+
+Outcome = Literal["completed", "failed", "rejected", "gone", "timeout", "stopped"]
 
 
 class VideoEvent(BaseModel):
-    """How a wait ended: with a video, or with the parts its error is made of. All plain JSON.
+    """How a wait ended: with a video, or with an error, in parts. All plain JSON.
 
-    :param version: of this model; a worker refuses the event of a newer triggerer instead of misreading it
-    :param step: which of several jobs that build on each other was waited for, from 0. It comes with the event and not
-        with the deferral's own arguments, which `dags test` drops: a lost step would be paid for again
-    :param outcome: `completed`; `failed` or `refused` by the server, or `gone` from it; ended by `timeout`, or
-        `stopped` by an error
+    :param step: which of several jobs that build on each other was waited for, from 0. It is in the event and not in
+        the arguments of the deferral, which `dags test` drops: a lost step would be paid for again
+    :param outcome: ``completed``; ``failed`` or ``rejected`` by the server, or ``gone`` from it; ended by ``timeout``,
+        or ``stopped`` by an error
+    :param retryable: of an event that was ``stopped``: whether a retry can help
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     outcome: Outcome
     video_id: str
     step: int = 0
@@ -54,12 +62,12 @@ class VideoEvent(BaseModel):
 
     @classmethod
     def of(cls, manifest: VideoManifest, step: int = 0) -> VideoEvent:
-        """The event for a finished video."""
+        """The event for a completed video."""
         return cls(outcome="completed", video_id=manifest.id, step=step, video=manifest)
 
     @classmethod
     def of_error(cls, video_id: str, error: SoraError, step: int = 0) -> VideoEvent:
-        """The event for a wait that brought no video."""
+        """The event for a wait that ended without a video."""
         return cls._of_error(video_id, error).model_copy(update={"step": step})
 
     @classmethod
@@ -67,7 +75,7 @@ class VideoEvent(BaseModel):
         if isinstance(error, SoraVideoGoneError):
             return cls(outcome="gone", video_id=video_id, status=error.last_status)
         if isinstance(error, SoraVideoFailedError):
-            outcome: Outcome = "refused" if isinstance(error, SoraVideoRejectedError) else "failed"
+            outcome: Outcome = "rejected" if isinstance(error, SoraVideoRejectedError) else "failed"
             return cls(outcome=outcome, video_id=video_id, status=error.status, code=error.code, message=error.message)
         if isinstance(error, SoraWaitError):
             outcome = "timeout" if isinstance(error, SoraWaitTimeoutError) else "stopped"
@@ -84,25 +92,26 @@ class VideoEvent(BaseModel):
 
     @classmethod
     def parse(cls, payload: object) -> VideoEvent:
-        """An event as it came from the triggerer.
+        """An event as it came from the triggerer, of this version or an earlier one.
 
-        :raises SoraResponseError: it is missing or not an event; never to be taken for success
+        :raises SoraResponseError: there is no event, or it cannot be read; the job is still on the server, and a retry
+            reconnects to it
         """
-        version = payload.get("version", VERSION) if isinstance(payload, dict) else VERSION
-        if version != VERSION:
+        version = payload.get("version", 1) if isinstance(payload, Mapping) else 1
+        if isinstance(version, int) and version > VERSION:
             raise SoraResponseError(
-                f"the triggerer sent an event of version {quoted(version)}, and this worker reads version {VERSION}: "
-                f"install one version of airflow-provider-sora in workers and triggerers ({__version__} is in this one)"
+                f"the triggerer sent a video event of version {version}, and airflow-provider-sora {__version__} in "
+                f"this worker reads up to version {VERSION}. Install one version in workers and triggerers"
             )
         try:
-            return cls.model_validate(payload)
+            return cls.model_validate(_upgraded(payload) if version == 1 else payload)
         except ValidationError as error:
             raise SoraResponseError(
-                f"the triggerer sent what is no video event ({error.error_count()} errors): {quoted(payload, 200)}"
+                f"the triggerer sent no video event ({error.error_count()} errors): {quoted(payload, 200)}"
             ) from None
 
     def to_json(self) -> dict[str, Any]:
-        """The event as plain JSON values: anything else can bring a triggerer down."""
+        """The event as plain JSON values: anything else can crash a triggerer."""
         return self.model_dump(mode="json")
 
     @property
@@ -111,9 +120,9 @@ class VideoEvent(BaseModel):
         return self.outcome in ("timeout", "stopped")
 
     def manifest(self) -> VideoManifest:
-        """The finished video.
+        """The completed video.
 
-        :raises SoraVideoFailedError: the job ended without one, or the server no longer has it
+        :raises SoraVideoFailedError: the job ended without a video, or the server no longer has it
         :raises SoraWaitError: waiting ended before the job did
         """
         if self.video is not None:
@@ -127,5 +136,13 @@ class VideoEvent(BaseModel):
             return SoraWaitTimeoutError(self.video_id, self.message, last_status=self.status)
         if self.outcome == "stopped":
             return SoraWaitError(self.video_id, self.message, last_status=self.status, retryable=self.retryable)
-        error_type = SoraVideoRejectedError if self.outcome == "refused" else SoraVideoFailedError
+        error_type = SoraVideoRejectedError if self.outcome == "rejected" else SoraVideoFailedError
         return error_type(self.video_id, self.code, self.message, status=self.status)
+
+
+def _upgraded(payload: object) -> object:
+    """An event of version 1 as this version writes it."""
+    if not isinstance(payload, Mapping):
+        return payload
+    outcome = payload.get("outcome")
+    return {**payload, "version": VERSION, "outcome": "rejected" if outcome == "refused" else outcome}

@@ -150,7 +150,7 @@ def test_hook_methods_answer_or_say_what_is_wrong(
     hook: SoraHook, monkeypatch: pytest.MonkeyPatch, name: str, data: st.DataObject
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 80))])
-    monkeypatch.setattr(SoraHook, "_config_with_short_timeouts", lambda _: SoraConfig("http://127.0.0.1:1"))
+    monkeypatch.setattr(SoraHook, "_config", lambda _: SoraConfig("http://127.0.0.1:1"))
     monkeypatch.setattr(ObjectStoragePath, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError(2, "none")))
     method = getattr(hook, name)
     names = [argument for argument in arguments_of(getattr(method, "request", method)) if argument != "self"]
@@ -195,7 +195,7 @@ def test_videos_and_paths_that_come_at_run_time_are_taken_or_named(video: Any, s
     assume("[...]" not in repr((video, slug, path)))
     sensor = SoraVideoSensor(task_id="t", video="video_1")
     sensor.video = video
-    only_our_errors(sensor._source)
+    only_our_errors(sensor._job)
     transfer = SoraToObjectStorageOperator(task_id="t", **GOOD[SoraToObjectStorageOperator])
     transfer.video, transfer.slug, transfer.path = video, slug, path
     only_our_errors(transfer._videos)

@@ -24,6 +24,7 @@ from airflow_provider_sora.api.http.pages import Pages
 from airflow_provider_sora.api.http.response_body import AsyncResponseBody, ResponseBody
 from airflow_provider_sora.api.http.steps import Emit, Flow, Open, OpenUrl, Outcome, Read, Send, Sleep, Step, advance
 from airflow_provider_sora.api.http.time_limit import keep_time_limit, time_limit
+from airflow_provider_sora.api.http.wait_flow import OnFailure
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import DownloadContent, ListVideos, Request
 from airflow_provider_sora.api.protocol.response import Response
@@ -92,9 +93,9 @@ class SoraClient:
         """Poll a job until it is a video; see `wait_flow.wait`."""
         return self._run(wait_flow.wait(state, on_change, self._jitter))
 
-    def check(self, state: Wait, on_change: OnChange = _ignore) -> Decision:
+    def check(self, state: Wait, on_change: OnChange = _ignore, on_failure: OnFailure = _ignore) -> Decision:
         """Poll a job once; see `wait_flow.check`."""
-        return self._run(wait_flow.check(state, on_change, self._jitter))
+        return self._run(wait_flow.check(state, on_change, on_failure, self._jitter))
 
     @property
     def clock_offset_seconds(self) -> float:

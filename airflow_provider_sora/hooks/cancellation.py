@@ -16,13 +16,13 @@ from airflow_provider_sora.exceptions import (
 _KILL_SECONDS = 5.0
 
 
-def with_short_timeouts(config: SoraConfig) -> SoraConfig:
-    """The same server with short time limits: a task that is killed has not long to live."""
+def with_short_timeouts(config: SoraConfig, seconds: float = _KILL_SECONDS) -> SoraConfig:
+    """The same server with short time limits; by default those of a task that is killed and has not long to live."""
     return replace(
         config,
-        timeout_seconds=min(config.timeout_seconds, _KILL_SECONDS),
-        connect_timeout_seconds=min(config.connect_timeout_seconds, _KILL_SECONDS),
-        total_timeout_seconds=min(config.total_timeout_seconds, _KILL_SECONDS),
+        timeout_seconds=min(config.timeout_seconds, seconds),
+        connect_timeout_seconds=min(config.connect_timeout_seconds, seconds),
+        total_timeout_seconds=min(config.total_timeout_seconds, seconds),
     )
 
 

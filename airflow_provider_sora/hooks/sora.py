@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from airflow_provider_sora import sources
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.content.reading import Content
-from airflow_provider_sora.api.decisions.polling import Decision, PollAgain, Wait
+from airflow_provider_sora.api.decisions.polling import Decision, Wait
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.flows import OnChange
@@ -46,6 +46,7 @@ from airflow_provider_sora.sources import ReferenceAs
 RequestT = TypeVar("RequestT", bound=Request[Any])
 
 DEFAULT_CONN_ID = "sora_default"
+_CHECK_FAILED = "Video %s: the status check failed: %s"
 
 
 class SoraHook(BaseHook):
@@ -194,22 +195,16 @@ class SoraHook(BaseHook):
         async for chunk in client.read_content(build(DownloadContent, video_id=video_id, variant=variant)):
             yield chunk
 
-    def check_video(self, state: Wait, on_change: OnChange) -> Decision:
-        """Poll a job once, in at most a few seconds, and decide whether to poll again; a failed check is logged.
+    def check_video(self, wait: Wait, on_change: OnChange, limit_seconds: float) -> Decision:
+        """Poll a job once and decide whether to poll again; a status check that fails is logged.
 
-        :param state: the wait so far, with its failures
+        :param wait: the wait so far, with its failures
+        :param limit_seconds: how long each request may take altogether
         :raises SoraConfigError: the connection cannot be used
         """
-        with SoraClient(self._config_with_short_timeouts()) as client:
-            decision = client.check(state, on_change)
-        if isinstance(decision, PollAgain) and decision.wait.failures:
-            self.log.warning(
-                "The status of video %s could not be checked (%s, %s in a row); it will be checked again",
-                state.video_id,
-                decision.wait.failure_kind,
-                decision.wait.failures,
-            )
-        return decision
+        config = with_short_timeouts(self._config(), limit_seconds)
+        with SoraClient(config) as client:
+            return client.check(wait, on_change, lambda error: self.log.warning(_CHECK_FAILED, wait.video_id, error))
 
     def cancel_video(self, video_id: str) -> str:
         """Delete a running job that nobody waits for any more; what became of it, in words.
@@ -217,7 +212,7 @@ class SoraHook(BaseHook):
         Each request is sent once and may take a few seconds. A video that is finished stays: it is paid for.
         """
         try:
-            with SoraClient(self._config_with_short_timeouts(), RequestRetryPolicy(attempts=1)) as client:
+            with SoraClient(with_short_timeouts(self._config()), RequestRetryPolicy(attempts=1)) as client:
                 reason = reason_to_stay(client.send(build(RetrieveVideo, video_id=video_id)))
                 if reason is not None:
                     return reason
@@ -239,9 +234,9 @@ class SoraHook(BaseHook):
         except SoraError as error:
             return not_cancelled(video_id, error)
 
-    def _config_with_short_timeouts(self) -> SoraConfig:
+    def _config(self) -> SoraConfig:
         connection = self.get_connection(self.sora_conn_id)
-        return with_short_timeouts(read_config(connection, connection.extra_dejson))
+        return read_config(connection, connection.extra_dejson)
 
     def wait_for_video(self, wait: Wait, on_change: OnChange) -> Video:
         """Hold the thread until the job has ended; tasks had better defer."""

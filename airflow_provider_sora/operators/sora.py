@@ -1,4 +1,4 @@
-"""One operator for each thing the API can make, and one that deletes."""
+"""The operators: one for each kind of job, one for characters, and one that deletes videos."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from airflow_provider_sora.tasks.retry import use_retry_policy
 
 
 class SoraCreateVideoOperator(SoraJobOperator):
-    """Make a video from a prompt, and perhaps a picture.
+    """Create a video from a prompt, optionally starting from an image.
 
-    :param prompt: what is to be seen
-    :param model: the server's name of a model; default: the server's own
+    :param prompt: text prompt describing the video
+    :param model: the model, as the server names it; default: the server's choice
     :param seconds: length of the video
     :param size: ``"<width>x<height>"`` in pixels
-    :param input_reference: a picture to start from: path, object storage URI, http(s) or data URL, bytes, or file id
-    :param characters: ids, or what `SoraCreateCharacterOperator` returned; two at most for the models of the hosted API
-    :param fit: make the picture as large as the video: ``cover`` cuts, ``contain`` adds bars; None: it has to be
-    :param reference_as: ``upload`` sends the picture as a file, ``object`` as the API's reference object
-    :param storage_conn_id: the connection to where `input_reference` is, if it needs one
+    :param input_reference: an image to start from: path, object storage URI, http(s) or data URL, bytes, or file id
+    :param characters: ids, or what `SoraCreateCharacterOperator` returned; at most two for the models of the hosted API
+    :param fit: how to bring the image to the size of the video: ``cover`` crops it, ``contain`` adds bars; with None an
+        image of another size is an error
+    :param reference_as: ``upload`` sends the image as a file, ``object`` as the API's reference object
+    :param storage_conn_id: the connection of the storage that holds `input_reference`, if it needs one
     """
 
     template_fields: Sequence[str] = (
@@ -79,7 +80,7 @@ class SoraCreateVideoOperator(SoraJobOperator):
         )
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
-        """The create call, its picture read."""
+        """The create request, with the image read."""
         named = {
             name: getattr(self, name) for name in ("model", "seconds", "size", "input_reference", "characters")
         } | {"prompt": self.prompt}
@@ -94,11 +95,11 @@ class SoraCreateVideoOperator(SoraJobOperator):
 
 
 class _FromVideoOperator(SoraJobOperator):
-    """Starts from a finished video.
+    """Starts from a completed video.
 
     :param video: a video's id, its manifest, or a file: a path, an object storage URI, an http(s) URL, bytes
-    :param prompt: what is to be seen, or to change
-    :param storage_conn_id: the connection to where the file is, if it needs one
+    :param prompt: text prompt describing the result
+    :param storage_conn_id: the connection of the storage that holds the file, if it needs one
     """
 
     template_fields: Sequence[str] = (*SoraJobOperator.template_fields, "video", "prompt", "storage_conn_id")
@@ -113,10 +114,10 @@ class _FromVideoOperator(SoraJobOperator):
 
 
 class SoraExtendVideoOperator(_FromVideoOperator):
-    """Add to the end of a video: once, or step by step with a list of prompts, each step starting from the one before.
+    """Extend a video at its end: by one segment, or by one for each prompt of a list, one after the other.
 
     :param seconds: length of each new segment
-    :param prompt: what is to be seen in the segment; a list makes one segment for each
+    :param prompt: text prompt describing the segment; a list adds one segment for each
     """
 
     template_fields: Sequence[str] = (*_FromVideoOperator.template_fields, "seconds")
@@ -126,17 +127,18 @@ class SoraExtendVideoOperator(_FromVideoOperator):
         self.seconds = seconds
         validation.check_seconds(constant(seconds), None, ())
         if isinstance(prompt, list | tuple) and not prompt:
-            raise SoraConfigError("prompt is empty; it has to be a text or a list of texts")
+            raise SoraConfigError("prompt is empty; it has to be a string or a list of strings")
 
     def step_count(self) -> int:
+        """How many segments are added."""
         return len(self.prompt) if isinstance(self.prompt, list | tuple) else 1
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:
-        """The call for one segment."""
+        """The request for one segment."""
         if step == 0:
             self._check_limits()
         if self.prompt in ([], ()):
-            raise SoraConfigError("prompt is empty; it has to be a text or a list of texts")
+            raise SoraConfigError("prompt is empty; it has to be a string or a list of strings")
         prompt = self.prompt[step] if isinstance(self.prompt, list | tuple) else self.prompt
         return hook.extend_video.request(
             hook,
@@ -158,19 +160,19 @@ class SoraExtendVideoOperator(_FromVideoOperator):
 
 
 class SoraEditVideoOperator(_FromVideoOperator):
-    """Change what is seen in a video."""
+    """Edit a video by a prompt."""
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
-        """The edit call."""
+        """The edit request."""
         fields = further_fields(self.parameters, "video", "prompt")
         return hook.edit_video.request(hook, self.video, self.prompt, storage_conn_id=self.storage_conn_id, **fields)
 
 
 class SoraRemixVideoOperator(SoraJobOperator):
-    """Make a finished video anew with another prompt.
+    """Create a variation of a completed video from another prompt.
 
     :param video: a video's id or its manifest
-    :param prompt: what is to be seen
+    :param prompt: text prompt describing the variation
     """
 
     template_fields: Sequence[str] = (*SoraJobOperator.template_fields, "video", "prompt")
@@ -183,20 +185,19 @@ class SoraRemixVideoOperator(SoraJobOperator):
         validation.check_prompt(constant(prompt))
 
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
-        """The remix call."""
-        return hook.remix_video.request(
-            hook, self.video, self.prompt, **further_fields(self.parameters, "video", "video_id", "prompt")
-        )
+        """The remix request."""
+        fields = further_fields(self.parameters, "video", "video_id", "prompt")
+        return hook.remix_video.request(hook, self.video, self.prompt, **fields)
 
 
 class SoraCreateCharacterOperator(BaseOperator):
-    """Make a character from a video file of 2 to 4 seconds.
+    """Create a character from a video file of 2 to 4 seconds.
 
-    :param name: its name, 1 to 80 characters
+    :param name: the character's name, 1 to 80 characters
     :param video: the file: a path, an object storage URI, an http(s) or data URL, bytes
     :param sora_conn_id: the connection of the server
-    :param storage_conn_id: the connection to where the file is, if it needs one
-    :param parameters: any further fields the server knows
+    :param storage_conn_id: the connection of the storage that holds the file, if it needs one
+    :param parameters: any further fields that the server knows
     :returns: ``{"id": …, "name": …, "created_at": …}``, for ``characters`` of `SoraCreateVideoOperator`
     """
 
@@ -224,22 +225,22 @@ class SoraCreateCharacterOperator(BaseOperator):
         validation.check_parameters(parameters)
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """Make the character."""
+        """Create the character."""
         with fail_without_retry(), SoraHook(self.sora_conn_id) as hook:
             fields = further_fields(self.parameters, "name", "video")
             character = hook.create_character(self.name, self.video, storage_conn_id=self.storage_conn_id, **fields)
         name = character.name and masked(character.name)
-        self.log.info("Character %s: made as %s", character.id, name)
+        self.log.info("Character %s: created as %s", character.id, name)
         return {"id": character.id, "name": name, "created_at": character.created_at}
 
 
 class SoraDeleteVideoOperator(BaseOperator):
-    """Delete videos on the server; fit for a teardown task.
+    """Delete videos on the server; suitable as a teardown task.
 
     :param video: an id, a manifest, or a list of either
     :param sora_conn_id: the connection of the server; default: the manifest's own, or ``sora_default`` for an id
-    :param ignore_missing: a video that is already gone is fine
-    :returns: the ids that are gone
+    :param ignore_missing: do not fail if a video no longer exists
+    :returns: the ids of the videos that no longer exist
     """
 
     template_fields: Sequence[str] = ("video", "sora_conn_id")
@@ -256,20 +257,20 @@ class SoraDeleteVideoOperator(BaseOperator):
         check_ids(constant(video))
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's signature
-        """Delete each; one that cannot be deleted does not keep the others."""
+        """Delete each video; one that cannot be deleted does not stop the others from being deleted."""
         several = isinstance(self.video, list | tuple)
         errors: list[SoraError] = []
-        gone = []
+        deleted = []
         for ref in self.video if several else [self.video]:
             try:
-                gone.append(self._delete(ref))
+                deleted.append(self._delete(ref))
             except SoraError as error:
                 self.log.error("%s", error)  # noqa: TRY400 - the first one is raised below, with its traceback
                 errors.append(error)
         if errors:
             with fail_without_retry():
                 raise errors[0]
-        return gone
+        return deleted
 
     def _delete(self, ref: Any) -> str:
         video_id = video_id_of(ref)
@@ -282,7 +283,7 @@ class SoraDeleteVideoOperator(BaseOperator):
             except SoraNotFoundError:
                 if not self.ignore_missing:
                     raise
-                self.log.info("Video %s: already gone", video_id)
+                self.log.info("Video %s: no longer exists on the server", video_id)
             else:
-                self.log.info("Video %s: %s", video_id, "deleted" if deleted else "the server has yet to delete it")
+                self.log.info("Video %s: %s", video_id, "deleted" if deleted else "the server has not deleted it yet")
         return video_id

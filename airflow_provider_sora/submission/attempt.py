@@ -12,7 +12,7 @@ from airflow_provider_sora.submission import record
 from airflow_provider_sora.submission.claims import Claims, NoClaims
 from airflow_provider_sora.submission.record import Record, Stage, StateStore
 
-OnAmbiguous = Literal["fail", "submit"]
+OnAmbiguous = Literal["fail", "resubmit"]
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class _Submission:
     def _same_or_new(self, earlier: Record) -> Record:
         """The earlier intent, so that a job of it that shows late is seen, too; a new one where it serves no more."""
         is_same = earlier.fingerprint == Fingerprint.of(self._request)
-        risks_it = self._attempt.was_cleared or self._attempt.on_ambiguous == "submit"
+        risks_it = self._attempt.was_cleared or self._attempt.on_ambiguous == "resubmit"
         return earlier if is_same and not risks_it else self._intent(earlier)
 
     def _earlier(self) -> Record | None:
@@ -179,7 +179,7 @@ class _Submission:
         try:
             return intent, self._own_search.find(intent)
         except SoraUndecidedError:
-            if self._attempt.on_ambiguous == "submit":
+            if self._attempt.on_ambiguous == "resubmit":
                 raise error from None  # the next try does, once
             raise
 

@@ -97,13 +97,13 @@ class Search:
         if self._attempt.was_cleared:
             self._attempt.log("Submitting a new job, for the task was cleared; an earlier one may run (%s)", why)
             return None
-        if self._attempt.on_ambiguous == "submit":
+        if self._attempt.on_ambiguous == "resubmit":
             self._attempt.log("Submitting although an earlier request may have been accepted: %s", why)
             return None
         self._attempt.save(intent.but(stage="told"))
         raise SoraUndecidedError(
             f"an earlier try may have submitted this video, and {why}. Nothing was submitted. "
-            'Clear the task to make a new video, or set on_ambiguous="submit" to risk paying twice'
+            'Clear the task to make a new video, or set on_ambiguous="resubmit" to risk paying twice'
         )
 
     def _look_up(self, intent: Record) -> Decision:

@@ -1,4 +1,4 @@
-"""Checks of arguments while a DAG is parsed, and again when their templates are rendered."""
+"""Checks of the arguments that several operators and sensors take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import quoted
 
 _MAX_SECONDS = 10 * 366 * 86_400.0  # a deadline has to fit into a date
+_NEVER_FURTHER = frozenset({"fit", "reference_as", "storage_conn_id"})
 
 
 def constant(value: Any) -> Any:
-    """A value that is known while the DAG is parsed; None for one that a template or another task gives."""
+    """A value that is already known when the DAG is parsed; None if a template or another task provides it."""
     if isinstance(value, str):
         return None if "{{" in value or "{%" in value else value
     if isinstance(value, list | tuple):
@@ -22,8 +23,15 @@ def constant(value: Any) -> Any:
     return value if isinstance(value, int | float | dict) else None
 
 
+def or_default_deferrable(deferrable: bool | None) -> bool:
+    """The argument `deferrable`, or Airflow's ``[operators] default_deferrable`` if it is None."""
+    if deferrable is None:
+        return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+    return deferrable
+
+
 def positive_seconds(name: str, value: float | timedelta) -> float:
-    """A length of time in seconds.
+    """A duration in seconds.
 
     :raises SoraConfigError: it is not above 0
     """
@@ -36,24 +44,17 @@ def positive_seconds(name: str, value: float | timedelta) -> float:
     return seconds
 
 
-def or_default_deferrable(deferrable: bool | None) -> bool:
-    """Whether to defer: as given, or by Airflow's ``[operators] default_deferrable``."""
-    if deferrable is None:
-        return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
-    return deferrable
-
-
 def further_fields(parameters: Any, *named: str) -> dict[str, Any]:
-    """The rendered `parameters`.
+    """The rendered `parameters`: fields of the request that the operator has no argument for.
 
-    :param named: fields that are arguments of the operator
-    :raises SoraConfigError: they are no dict, or have a field that is an argument of the operator
+    :param named: the fields that the operator does have an argument for
+    :raises SoraConfigError: `parameters` is not a dict, or has one of the named fields
     """
     fields = parameters or {}
     if not isinstance(fields, dict):
         raise SoraConfigError(f"parameters is {quoted(parameters)}; it has to be a dict of fields by their names")
     validation.check_parameters(fields)
-    clash = sorted(set(fields) & {*named, "fit", "reference_as", "storage_conn_id"})
+    clash = sorted(set(fields) & {*named, *_NEVER_FURTHER})
     if clash:
         raise SoraConfigError(f"parameters has {', '.join(clash)}: pass it as an argument of the operator")
     return fields

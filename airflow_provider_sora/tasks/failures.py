@@ -1,4 +1,4 @@
-"""How a task fails: with a retry where that can help, for good where it cannot."""
+"""How an error of this package fails an Airflow task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_sora.exceptions import SoraError
 
 @contextmanager
 def fail_without_retry() -> Iterator[None]:
-    """Turn an error that a retry cannot help into one that Airflow does not retry."""
+    """Raise an error that no retry can fix as `AirflowFailException`, which Airflow does not retry."""
     try:
         yield
     except SoraError as error:

@@ -1,6 +1,6 @@
-"""What the tasks of a DAG publish about their jobs, through XCom.
+"""What the tasks of a DAG publish about their jobs for each other, through XCom.
 
-Airflow deletes a task's XCom when its next try begins; the records of a submission are in the task state store.
+Airflow deletes the XCom of a task when its next try begins; the record of a submission is in the task state store.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ JOBS_KEY = "sora_jobs"
 
 
 class XComClaims:
-    """The claims of the running task, and of the others of its DAG.
+    """The claims of the running task and of the other tasks of its DAG.
 
     :param step: the step that submits
     """
@@ -39,7 +39,7 @@ class XComClaims:
     def taken(self) -> Sequence[Taken]:
         """The jobs that other tasks of the DAG have, and this one's of other steps.
 
-        Of earlier runs only the last: one lost response is no reason to read a history of years.
+        Of earlier runs only the last: a history of years is not to be read for one lost answer.
         """
         taken: list[Taken] = []
         for task_id in self._task_ids():
@@ -56,12 +56,12 @@ class XComClaims:
         return [claim for claim in claims if claim.index != self.index]
 
     def publish(self, prompt: str, claim: Claim) -> None:
-        """Publish to the other mapped instances of the task."""
+        """Tell the other mapped instances of the task."""
         if self._map_index >= 0:
             self._ti.xcom_push(key=self._key(prompt), value=claim.model_dump(mode="json"))
 
     def have(self, job: Taken) -> None:
-        """Publish to all tasks of the DAG that a job is this task's."""
+        """Tell all tasks of the DAG that a job is this task's."""
         jobs = [*(self._own() if self._step else [])[: self._step], job]
         value = {"index": self._map_index, "jobs": [job.model_dump(mode="json") for job in jobs]}
         self._ti.xcom_push(key=JOBS_KEY, value=value)
@@ -76,16 +76,16 @@ class XComClaims:
         return f"sora_claim_{self._step}_{prompt[:16]}"
 
     def _task_ids(self) -> list[str]:
-        """The tasks of the DAG that make videos; only this one where the DAG is not known."""
+        """The tasks of the DAG that submit jobs; only this one if the context has no DAG."""
         tasks = getattr(self._dag, "tasks", ())
         return sorted({self._ti.task_id, *(task.task_id for task in tasks if _makes_videos(task))})
 
     def _pull(self, task_id: str, key: str) -> Iterator[Any]:
-        """All values, of each mapped instance: a list of tasks makes Airflow answer a list, whatever the tasks are."""
+        """The values of all mapped instances: for a list of task ids Airflow returns a list."""
         return iter(self._ti.xcom_pull(task_ids=[task_id], key=key) or ())
 
     def _pull_last(self, task_id: str, key: str) -> Any:
-        """The newest value of this run and those before, of the same mapped instance."""
+        """The newest value of the same mapped instance, in this run or an earlier one."""
         options = {"map_indexes": self._map_index, "include_prior_dates": True}
         return self._ti.xcom_pull(task_ids=task_id, key=key, **options)
 
@@ -109,6 +109,6 @@ def _read(kind: type[ModelT], values: object) -> list[ModelT]:
     for value in _dicts(values):
         try:
             found.append(kind.model_validate(value))
-        except ValidationError:  # perhaps of a newer version of the package
+        except ValidationError:  # perhaps of a newer version of the package: its jobs stay unknown
             continue
     return found

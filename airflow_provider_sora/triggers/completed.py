@@ -1,4 +1,4 @@
-"""Starts DAGs when videos are completed, for Airflow's asset watchers."""
+"""The event trigger that reports completed videos: for Airflow's asset watchers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_sora.compat import BaseEventTrigger
 from airflow_provider_sora.exceptions import SoraConfigError, SoraError
 from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.triggers.versions import ROW_VERSION, misfit
+from airflow_provider_sora.triggers.versions import VERSION, mismatch
 
 log = masking.logger(__name__)
 
@@ -22,14 +22,15 @@ log = masking.logger(__name__)
 class SoraVideoCompletedTrigger(BaseEventTrigger):
     """Yields an event for each video that is completed on a server from now on; its payload is the manifest.
 
-    For an `AssetWatcher` (Airflow 3). Watchers of one connection share one reader of the list (Airflow 3.3). What is
-    completed while no triggerer runs is not reported.
+    For an `AssetWatcher` (Airflow 3). Watchers of one connection share one reader of the list (Airflow 3.3). A video
+    that is completed while no triggerer runs is not reported.
 
     :param sora_conn_id: the connection of the server, which has to list its videos
-    :param poll_interval: seconds between two readings of the list
+    :param poll_interval: seconds between two requests of the list
     :param model: report only videos of this model
     :param size: report only videos of this size
-    :param version: of the arguments, as a row of the database keeps them
+    :param version: of these arguments
+    :param unknown: arguments of another version; with any of them the trigger ends with an error that says so
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
         poll_interval: float = 30.0,
         model: str | None = None,
         size: str | None = None,
-        version: Any = ROW_VERSION,
+        version: int = VERSION,
         **unknown: Any,
     ) -> None:
         super().__init__()
-        self.unknown = unknown
         self.version = version
+        self.unknown = unknown
         self.sora_conn_id = sora_conn_id
         self.poll_interval = poll_interval
         self.model = model
@@ -55,23 +56,23 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
+                "version": self.version,
                 "sora_conn_id": self.sora_conn_id,
                 "poll_interval": self.poll_interval,
                 "model": self.model,
                 "size": self.size,
-                "version": self.version,
                 **self.unknown,
             },
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """Watchers of one connection and pace share a reader."""
+        """Watchers with the same connection and interval share a reader."""
         return (type(self).__qualname__, self.sora_conn_id, self.poll_interval)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Manifests of videos as they are completed, without end. A reading that fails is made again with the next."""
-        conn_id, pause = kwargs["sora_conn_id"], kwargs["poll_interval"]
+        """The manifests of videos as they are completed, without end. A poll that fails is repeated."""
+        conn_id, interval = kwargs["sora_conn_id"], kwargs["poll_interval"]
         feed = CompletionFeed()
         async with SoraHook(conn_id) as hook:
             client = await hook.shared_async_conn()
@@ -83,14 +84,14 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
                     if not error.retryable:
                         raise
                     log.warning("The list of %s could not be read: %s", conn_id, error)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(interval)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """An event for each video that this trigger asks for.
+        """An event for each video that matches this trigger.
 
-        :raises SoraConfigError: another version has stored the trigger; what it asks for is not known here
+        :raises SoraConfigError: another version stored the trigger, and this one does not know what it should match
         """
-        wrong = misfit(self.version, self.unknown)
+        wrong = mismatch(self.version, self.unknown)
         if wrong:
             raise SoraConfigError(wrong)
         async for manifest in shared_stream:
@@ -98,6 +99,6 @@ class SoraVideoCompletedTrigger(BaseEventTrigger):
                 yield TriggerEvent(manifest)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """The same with a reader of its own, before Airflow 3.3."""
+        """The same with a separate reader for each trigger, before Airflow 3.3."""
         async for event in self.filter_shared_stream(self.open_shared_stream(self.serialize()[1])):
             yield event

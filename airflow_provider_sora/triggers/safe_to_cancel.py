@@ -1,22 +1,22 @@
-"""Whether a job may be deleted because its wait was cancelled: only where a user has acted for sure.
+"""Whether the job of a cancelled wait may be deleted: only where a user has certainly acted.
 
-Airflow calls `on_kill` for whatever a triggerer runs and is not to run any more. That is a task which a user has
-cleared or marked, and also one that another triggerer has taken over, and may have ended since (the docstring of
-`TriggerRunner.cancel_triggers` in Airflow 3.3.2 takes the second for impossible). In doubt the job lives: it is paid
-for, and somebody may wait for it. What a cancelled wait asks for, in this order, and what each answer leads to:
+Airflow calls `on_kill` for each trigger that a triggerer runs and should no longer run. That is the trigger of a task
+that a user has cleared or marked, and also one that another triggerer has taken over, and may have ended (the docstring
+of `TriggerRunner.cancel_triggers` in Airflow 3.3.2 considers the second impossible). In doubt the job is kept: it is
+paid for, and a task may be waiting for it. The checks, in this order, and what each result leads to:
 
-    has this triggerer stalled?         yes: another one may have ended the wait, and a retry uses the job: keep
+    was this triggerer stalled?         yes: another one may have ended the wait, and a retry reconnects: keep
     may Airflow's timeout have passed?  yes: the job is left for the next try: keep
-    what is the task's state?           success, failed, removed, deleted: a user marked or deleted it: delete
+    what is the state of the task?      success, failed, removed, deleted: a user marked or deleted it: delete
                                         none, scheduled, queued, running: a user cleared it: delete, unless the
                                         task reuses its job on a Clear: keep
-                                        deferred, skipped, up_for_retry, anything else: a doubt, so ask
+                                        deferred, skipped, up_for_retry, anything else: in doubt, so check further
     which job does the task have now?   another one: it was cleared and waits again: delete; this one, or none: keep
-    no answer, an error, a late answer  keep
-    does the job still run?             no, or no answer: keep (`SoraHook.cancel_video`)
+    no response, an error, a timeout    keep
+    is the job still running?           the server says no, or does not respond: keep (`SoraHook.cancel_video_aio`)
 
-Without a stall no other triggerer can have had the wait, so a state that is not deferred comes from a user. Only the
-triggerer whose wait was cancelled deletes; a worker deletes where no other try is to come (`SoraJobOperator.on_kill`).
+Without a stall no other triggerer can have had the wait, so a state other than deferred comes from a user. Only the
+triggerer whose wait was cancelled deletes; a worker deletes only in the last try (`SoraJobOperator.on_kill`).
 `tests/triggers/test_cancel_model.py` searches for orders of events in which this deletes a job that is waited for.
 """
 
@@ -29,8 +29,8 @@ from typing import Any
 
 from airflow_provider_sora.tasks.xcom_claims import JOBS_KEY, jobs_of
 
-# The scheduler ends a wait that is too old by its own clock.
-_CLOCKS_APART = timedelta(seconds=30)
+# The scheduler ends a wait that has timed out by its own clock.
+_CLOCK_SKEW = timedelta(seconds=30)
 
 DELETED = "deleted"
 _MARKED = frozenset({"success", "failed", "removed", DELETED})
@@ -38,13 +38,13 @@ _CLEARED = frozenset({None, "scheduled", "queued", "running"})
 
 
 async def task_state(ti: Any) -> str | None:
-    """The state of a task instance now, as Airflow has it; `DELETED` where there is no such instance any more.
+    """The current state of a task instance in Airflow; `DELETED` if the instance no longer exists.
 
-    :raises Exception: whatever the question breaks on: it may be answered with anything
+    :raises Exception: of any type: Airflow documents none
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    # The call blocks on the triggerer's own event loop.
+    # The call would block the triggerer's event loop.
     ask = partial(
         RuntimeTaskInstance.get_task_states,
         dag_id=ti.dag_id,
@@ -58,11 +58,11 @@ async def task_state(ti: Any) -> str | None:
 
 
 async def task_job(ti: Any, step: int) -> str | None:
-    """The job that a task instance has for a step now, as it published it to its DAG; None where it has not yet.
+    """The current job of a task instance for a step, as the task published it; None if it has not yet.
 
-    A cleared task may wait again, and for another job, before its triggerer hears of the Clear.
+    A cleared task may already be waiting again, for another job, before its old trigger is cancelled.
 
-    :raises Exception: whatever the question breaks on
+    :raises Exception: of any type: Airflow documents none
     """
     from airflow.sdk.execution_time.xcom import XCom
 
@@ -79,22 +79,22 @@ async def task_job(ti: Any, step: int) -> str | None:
 
 
 def reason_to_keep(state: str | None, *, keep_on_clear: bool) -> str | None:
-    """Why the job of a wait that was cancelled is kept; None where a user's action led to the task's state.
+    """Why the job of a cancelled wait is kept; None if a user's action led to the state of the task.
 
-    The scheduler's own actions lead to others: ``skipped`` when the run has timed out, ``up_for_retry`` after an error.
+    The scheduler's own actions lead to other states: ``skipped`` when the run times out, ``up_for_retry`` on an error.
 
-    :param keep_on_clear: a cleared task reconnects to the job
+    :param keep_on_clear: a cleared task reconnects to its job
     """
     if state in _MARKED:
         return None
     if state not in _CLEARED:
         return f"its task is {state}"
-    return "the task was cleared, and reconnects to it" if keep_on_clear else None
+    return "the task was cleared, and will reconnect to it" if keep_on_clear else None
 
 
 def is_timed_out(timeout_after: datetime | None) -> bool:
-    """Whether Airflow's scheduler may have ended the wait by its own timeout; the job is left for the next try then."""
+    """Whether Airflow's scheduler may have ended the wait by its own timeout, which leaves the job for the next try."""
     if timeout_after is None:
         return False
     at = timeout_after if timeout_after.tzinfo else timeout_after.replace(tzinfo=UTC)
-    return at < datetime.now(UTC) + _CLOCKS_APART
+    return at < datetime.now(UTC) + _CLOCK_SKEW

@@ -1,4 +1,4 @@
-"""Whether this process stalled: another triggerer may have run its triggers in that time."""
+"""Whether this process was stalled: another triggerer may have run its triggers in the meantime."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from weakref import WeakKeyDictionary
 from airflow_provider_sora.compat import conf
 
 TICK_SECONDS = 1.0
-# A triggerer that wakes asks at once which triggers are still its own, and cancels the others within seconds.
+# After a stall a triggerer checks at once which triggers are still its own, and cancels the others within seconds.
 REMEMBER_SECONDS = 60.0
 
-#: monotonic and wall clock, in seconds: the first does not count while a machine is suspended, the second may be set
+#: monotonic and wall clock, in seconds: the first stops while a machine is suspended, the second may be set
 Clocks = Callable[[], tuple[float, float]]
 
 
 class StallDetector:
-    """Ticks on the event loop as long as anybody watches; a tick that comes far too late is a stall.
+    """Ticks on the event loop while there are watchers; a tick that is far too late is a stall.
 
-    :param limit_seconds: the longest pause between two ticks that is no stall
+    :param limit_seconds: the longest pause between two ticks that is not a stall
     """
 
     def __init__(self, limit_seconds: float, clocks: Clocks = lambda: (time.monotonic(), time.time())) -> None:
@@ -36,7 +36,7 @@ class StallDetector:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Notice stalls inside the block."""
+        """Detect stalls inside the block."""
         if not self._watchers:
             self._last = self._clocks()
             self._tick()
@@ -49,7 +49,7 @@ class StallDetector:
                 self._timer.cancel()
 
     def has_stalled(self) -> bool:
-        """Whether there was a stall a short time ago; asked inside the block, or at once after it."""
+        """Whether there was a stall a short time ago; to be called inside the block, or right after it."""
         self._check()
         return self._last[0] - self._stalled_at < REMEMBER_SECONDS
 
@@ -68,7 +68,7 @@ _detectors: WeakKeyDictionary[asyncio.AbstractEventLoop, StallDetector] = WeakKe
 
 
 def stall_detector() -> StallDetector:
-    """The running event loop's detector, for stalls of half the time after which Airflow gives triggers away."""
+    """The running event loop's detector. Its limit is half the time after which Airflow reassigns triggers."""
     loop = asyncio.get_running_loop()
     if loop not in _detectors:
         threshold = conf.getfloat("triggerer", "triggerer_health_check_threshold", fallback=30.0)

@@ -1,4 +1,8 @@
-"""Rows of triggers that another version of this package has stored: while it is upgraded, or was rolled back."""
+"""The arguments of triggers that another version of this package stored: during an upgrade, or after a rollback.
+
+Airflow builds a trigger from whatever its row holds. An exception there would leave the task without a trigger, so a
+row that cannot be used ends in an event, or an error, that says what to do. `tests/golden` has a row of each version.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,16 @@ from typing import Any
 from airflow_provider_sora import __version__
 from airflow_provider_sora.masking import quoted
 
-# Of the arguments that triggers store. 1: `since` was the name of `submitted_at`, and rows named no version.
-ROW_VERSION = 2
-# In place of an argument that a row does not have: Airflow makes a trigger of whatever is there.
+# Version 1 had no version, and `since` in place of `submitted_at`.
+VERSION = 2
+_RENAMED = {"since": "submitted_at"}
+# In place of an argument that a row does not have.
 MISSING: Any = object()
+
+
+def current_names(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a row by the names that they have in this version."""
+    return {_RENAMED.get(name, name): value for name, value in arguments.items()}
 
 
 def step_of(value: Any) -> int:
@@ -19,14 +29,13 @@ def step_of(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def misfit(version: Any, unknown: Iterable[str], missing: Iterable[str] = ()) -> str | None:
-    """What is wrong with a row's arguments, and what to do; None where nothing is."""
-    newer = not isinstance(version, int) or version > ROW_VERSION
-    odd = [f"its version is {quoted(version)}, and {ROW_VERSION} is known"] if newer else []
-    odd += [f"{name} is unknown" for name in sorted(unknown)] + [f"{name} is missing" for name in missing]
-    if not odd:
+def mismatch(version: Any, unknown: Iterable[str], missing: Iterable[str] = ()) -> str | None:
+    """What is wrong with the arguments of a row, and what to do; None if they can be used."""
+    wrong = [] if version in range(1, VERSION + 1) else [f"version is {quoted(version)} and not {VERSION} or lower"]
+    wrong += [f"{name} is unknown" for name in sorted(unknown)] + [f"{name} is missing" for name in missing]
+    if not wrong:
         return None
     return (
-        f"another version of airflow-provider-sora has stored this trigger than the triggerer has ({__version__}): "
-        f"{', '.join(odd)}. Install one version in workers and triggerers"
+        f"another version of airflow-provider-sora stored this trigger than the triggerer has ({__version__}): "
+        f"{', '.join(wrong)}. Install one version in workers and triggerers"
     )

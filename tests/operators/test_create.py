@@ -31,7 +31,7 @@ def operator(**fields: Any) -> SoraCreateVideoOperator:
     return SoraCreateVideoOperator(task_id="create", **fields)
 
 
-def test_a_video_is_made_and_its_manifest_returned(fast: Emulator, run: Run) -> None:
+def test_a_video_is_created_and_its_manifest_returned(fast: Emulator, run: Run) -> None:
     manifest = run(operator(model="wan"))
     assert manifest["status"] == "completed"
     assert manifest["conn_id"] == "sora_default"
@@ -155,7 +155,7 @@ def test_deferrable_follows_airflows_setting(monkeypatch: pytest.MonkeyPatch, se
 
 
 @pytest.mark.parametrize(("field", "value"), [("poll_interval", 0), ("timeout", timedelta(0))])
-def test_a_time_that_will_not_do_is_named_when_the_dag_is_parsed(field: str, value: Any) -> None:
+def test_an_invalid_duration_is_named_when_the_dag_is_parsed(field: str, value: Any) -> None:
     with pytest.raises(SoraConfigError, match=f"{field} is .*; it has to be more than 0 seconds"):
         operator(**{field: value})
 
@@ -170,7 +170,7 @@ def test_a_missing_event_is_never_success() -> None:
         operator().execute_complete({}, None)
 
 
-def test_a_trigger_that_breaks_hands_the_id_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trigger_that_fails_unexpectedly_reports_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(self: Any) -> Any:
         raise RuntimeError("no such connection")
 
@@ -185,7 +185,7 @@ def test_a_trigger_that_breaks_hands_the_id_on(monkeypatch: pytest.MonkeyPatch) 
     assert "no such connection" in event["message"]
 
 
-def test_a_cancelled_trigger_ends_at_once_and_says_nothing(sora_emulator: Emulator) -> None:
+def test_a_cancelled_trigger_ends_at_once_without_an_event(sora_emulator: Emulator) -> None:
     video = SoraCreateVideoOperator(task_id="c", prompt="[emulator:stuck]", wait_for_completion=False).execute({})
     trigger = SoraVideoTrigger(sora_conn_id="sora_default", video_id=video["id"], deadline=9e9, poll_interval=60)
 

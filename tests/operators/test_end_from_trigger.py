@@ -6,10 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from airflow.exceptions import TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_sora.compat import Asset
+from airflow_provider_sora.compat import Asset, TaskDeferred
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraExtendVideoOperator
@@ -37,7 +36,7 @@ def test_the_task_ends_with_the_manifest_as_its_result(sora_emulator: Emulator) 
     event = event_of(operator, sora_emulator)
     assert isinstance(event, TaskSuccessEvent)
     assert event.xcoms is not None
-    assert event.xcoms["return_value"] == operator.execute_complete({}, event.payload)  # as `dags test` goes on
+    assert event.xcoms["return_value"] == operator.execute_complete({}, event.payload)  # as `dags test` resumes it
     assert event.xcoms["return_value"]["status"] == "completed"
 
 
@@ -66,6 +65,6 @@ def test_a_step_that_another_follows_goes_back_to_a_worker(sora_emulator: Emulat
     assert not isinstance(event_of(operator, sora_emulator), TaskSuccessEvent)
 
 
-def test_outlets_would_be_forgotten_and_are_refused_when_the_dag_is_parsed() -> None:
+def test_outlets_are_refused_when_the_dag_is_parsed_for_airflow_would_ignore_them() -> None:
     with pytest.raises(SoraConfigError, match="end_from_trigger is set, and the task has outlets"):
         create(outlets=[Asset("s3://bucket/x")])

@@ -1,4 +1,4 @@
-"""Operators that start from a video, make a character, or delete."""
+"""Operators that start from a video, create a character, or delete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from airflow_provider_sora.operators.sora import (
     SoraExtendVideoOperator,
     SoraRemixVideoOperator,
 )
-from airflow_provider_sora.tasks.arguments import constant
 from airflow_provider_sora.transfers.sora_to_local import SoraDownloadVideoOperator
 from tests.operators.running import Run
 
@@ -28,7 +27,7 @@ QUICK: dict[str, Any] = {"task_id": "task", "poll_interval": 0.02, "timeout": 30
 
 @pytest.fixture
 def source(fast: Emulator) -> dict[str, Any]:
-    """The manifest of a finished video."""
+    """The manifest of a completed video."""
     task = SoraCreateVideoOperator(prompt="a cat", model="wan", seconds=1, size="64x64", deferrable=False, **QUICK)
     return task.execute({})
 
@@ -50,14 +49,14 @@ def test_a_list_of_prompts_grows_one_clip_step_by_step(fast: Emulator, run: Run,
     assert (manifest["id"], manifest["seconds"]) == (made[2].id, "13")
 
 
-def test_a_step_that_fails_ends_the_row(fast: Emulator, run: Run, source: dict[str, Any]) -> None:
+def test_a_step_that_fails_ends_the_task(fast: Emulator, run: Run, source: dict[str, Any]) -> None:
     fast.faults.add(Fault("extend", "fail_job", skip=1, code="server_error"))
     with pytest.raises(SoraVideoFailedError):
         run(SoraExtendVideoOperator(video=source, prompt=["a", "b", "c"], seconds=4, **QUICK))
     assert sum(job.kind == "extend" for job in fast.jobs.all()) == 2
 
 
-def test_only_the_last_step_is_not_waited_for(fast: Emulator, source: dict[str, Any]) -> None:
+def test_without_waiting_only_the_last_step_is_left_running(fast: Emulator, source: dict[str, Any]) -> None:
     task = SoraExtendVideoOperator(
         video=source, prompt=["a", "b"], seconds=4, wait_for_completion=False, deferrable=False, **QUICK
     )
@@ -84,7 +83,7 @@ def test_a_remix_of_a_file_is_refused(fast: Emulator) -> None:
         SoraRemixVideoOperator(video="/x.mp4", prompt="a dog", deferrable=False, **QUICK).execute({})
 
 
-def test_a_character_is_made_and_used(fast: Emulator, run: Run) -> None:
+def test_a_character_is_created_and_used(fast: Emulator, run: Run) -> None:
     character = SoraCreateCharacterOperator(task_id="c", name="Tom", video=MP4).execute({})
     assert character["name"] == "Tom"
     manifest = run(
@@ -109,7 +108,7 @@ def test_a_parameter_that_is_an_argument_is_refused(fast: Emulator, name: str) -
         SoraCreateVideoOperator(prompt="a", parameters={name: "x"}, deferrable=False, **QUICK).execute({})
 
 
-def test_a_character_is_not_made_from_an_id(fast: Emulator) -> None:
+def test_a_character_cannot_be_created_from_an_id(fast: Emulator) -> None:
     with pytest.raises(AirflowFailException, match="made from a file, not from a video's id"):
         SoraCreateCharacterOperator(task_id="c", name="Tom", video="video_1").execute({})
 
@@ -120,18 +119,18 @@ def test_a_character_without_an_id_is_named(fast: Emulator, characters: list[Any
         SoraCreateVideoOperator(prompt="a", characters=characters, deferrable=False, **QUICK).execute({})
 
 
-def test_several_videos_are_deleted_and_a_missing_one_is_fine(fast: Emulator, source: dict[str, Any]) -> None:
+def test_several_videos_are_deleted_and_a_missing_one_is_no_error(fast: Emulator, source: dict[str, Any]) -> None:
     task = SoraDeleteVideoOperator(task_id="d", video=[source, "video_of_nobody"])
     assert task.execute({}) == [source["id"], "video_of_nobody"]
     assert fast.jobs.all() == []
 
 
-def test_a_missing_video_is_an_error_when_that_is_asked_for(fast: Emulator) -> None:
+def test_a_missing_video_is_an_error_without_ignore_missing(fast: Emulator) -> None:
     with pytest.raises(AirflowFailException, match="SoraNotFoundError"):
         SoraDeleteVideoOperator(task_id="d", video="video_of_nobody", ignore_missing=False).execute({})
 
 
-def test_one_video_that_cannot_be_deleted_does_not_keep_the_others(fast: Emulator, source: dict[str, Any]) -> None:
+def test_one_video_that_cannot_be_deleted_does_not_stop_the_others(fast: Emulator, source: dict[str, Any]) -> None:
     fast.faults.add(Fault("delete", "status", status=500, times=5))
     with pytest.raises(SoraServerError):
         SoraDeleteVideoOperator(task_id="d", video=["video_1", source]).execute({})
@@ -139,7 +138,7 @@ def test_one_video_that_cannot_be_deleted_does_not_keep_the_others(fast: Emulato
 
 
 @pytest.mark.parametrize("video", ["", "/x.mp4", None])
-def test_what_cannot_be_deleted_is_named(video: Any) -> None:
+def test_a_value_that_is_no_video_cannot_be_deleted(video: Any) -> None:
     with pytest.raises(AirflowFailException, match="video is"):
         SoraDeleteVideoOperator(task_id="d", video=video).execute({})
 
@@ -174,13 +173,13 @@ def test_a_relative_path_is_refused(source: dict[str, Any]) -> None:
         (lambda: SoraCreateCharacterOperator(task_id="c", name="x" * 81, video=MP4), "1 to 80 characters"),
     ],
 )
-def test_a_constant_that_will_not_do_is_named_when_the_dag_is_parsed(build: Any, words: str) -> None:
+def test_an_invalid_constant_is_named_when_the_dag_is_parsed(build: Any, words: str) -> None:
     with pytest.raises(SoraConfigError) as caught:
         build()
     assert words in str(caught.value)
 
 
-def test_what_a_template_gives_waits_until_it_is_known_but_not_until_it_is_paid(fast: Emulator) -> None:
+def test_a_templated_value_is_checked_when_it_is_rendered_and_before_anything_is_paid(fast: Emulator) -> None:
     task = SoraCreateVideoOperator(prompt="{{ x }}", seconds="{{ y }}", model="sora-2", deferrable=False, **QUICK)
     task.prompt, task.seconds = "a", "5"
     with pytest.raises(AirflowFailException, match="seconds is '5'; sora-2 has 4, 8, 12"):
@@ -188,29 +187,12 @@ def test_what_a_template_gives_waits_until_it_is_known_but_not_until_it_is_paid(
     assert fast.creates == 0
 
 
-def test_the_limits_of_the_model_hold_for_a_row_of_extensions(fast: Emulator, source: dict[str, Any]) -> None:
+def test_the_limits_of_the_model_hold_for_several_extensions(fast: Emulator, source: dict[str, Any]) -> None:
     task = SoraExtendVideoOperator(
         video={**source, "model": "sora-2"}, prompt=["a"] * 7, seconds=4, deferrable=False, **QUICK
     )
     with pytest.raises(AirflowFailException, match="prompt has 7 extensions; sora-2 takes 6"):
         task.execute({})
-
-
-@pytest.mark.parametrize(
-    ("value", "known"),
-    [
-        ("a", "a"),
-        ("{{ a }}", None),
-        ("{% if a %}", None),
-        (4, 4),
-        (["a", "b"], ["a", "b"]),
-        (["a", "{{ b }}"], None),
-        (object(), None),
-        (None, None),
-    ],
-)
-def test_only_constants_are_checked_early(value: Any, known: Any) -> None:
-    assert constant(value) == known
 
 
 OPERATORS: dict[type[BaseOperator], set[str]] = {

@@ -1,4 +1,4 @@
-"""What is wrong already while the DAG is parsed."""
+"""Errors that are found when the DAG is parsed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from airflow_provider_sora.operators.sora import (
     SoraRemixVideoOperator,
 )
 from airflow_provider_sora.sensors.sora import SoraVideoSensor
-from airflow_provider_sora.tasks.arguments import further_fields
 
 
 @pytest.mark.parametrize("bad", [".", "..", "a/b", "x" * 70_000, ["video_1", ".."]])
 @pytest.mark.parametrize("kind", [SoraDeleteVideoOperator, SoraVideoSensor, SoraRemixVideoOperator])
-def test_an_id_that_is_none(kind: Any, bad: Any) -> None:
+def test_an_invalid_id(kind: Any, bad: Any) -> None:
     prompt = {"prompt": "it rains"} if kind is SoraRemixVideoOperator else {}
     with pytest.raises(SoraConfigError, match=r"video is '.*: an id (is|has)"):
         kind(task_id="t", video=bad, **prompt)
@@ -29,7 +28,7 @@ def test_an_id_that_is_none(kind: Any, bad: Any) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{"seed": {1}}, {"seed": float("nan")}, [1], {1: 2}])
-def test_parameters_that_json_does_not_know(parameters: Any) -> None:
+def test_parameters_that_are_not_json(parameters: Any) -> None:
     with pytest.raises(SoraConfigError, match="parameters"):
         SoraCreateVideoOperator(task_id="t", prompt="a cat", parameters=parameters)
     with pytest.raises(SoraConfigError, match="parameters"):
@@ -42,15 +41,7 @@ def test_a_size_without_pixels(size: str) -> None:
         SoraCreateVideoOperator(task_id="t", prompt="a cat", size=size)
 
 
-def test_parameters_that_a_template_has_made_something_else_of() -> None:
-    task = SoraCreateVideoOperator(task_id="t", prompt="a cat")
-    for parameters in ("no dict", [1]):
-        task.parameters = parameters  # type: ignore[assignment]
-        with pytest.raises(SoraConfigError, match="it has to be a dict of fields by their names"):
-            further_fields(task.parameters, "prompt")
-
-
-def test_prompts_that_a_template_has_made_nothing_of() -> None:
+def test_a_template_that_renders_no_prompts() -> None:
     task = SoraExtendVideoOperator(task_id="t", video="video_1", prompt="it rains")
     task.prompt = []
     with pytest.raises(SoraConfigError, match="prompt is empty"):

@@ -90,7 +90,7 @@ def test_a_running_job_is_waited_for_from_its_start(sora_emulator: Emulator) -> 
 
 def test_the_deferral_carries_interval_deadline_and_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_sora.sensors.sora.time.time", lambda: 1000.0)
-    monkeypatch.setattr(SoraHook, "check_video", lambda _, state, __: PollAgain(state, 1.0))
+    monkeypatch.setattr(SoraHook, "check_video", lambda _, state, *__: PollAgain(state, 1.0))
     sensor = SoraVideoSensor(
         task_id="wait", video="video_1", sora_conn_id="other", poke_interval=7, timeout=60, deferrable=True
     )

@@ -170,7 +170,7 @@ def test_what_cannot_be_decided_fails_or_submits_by_choice(
     with pytest.raises(exceptions.SoraUndecidedError, match=words) as caught:
         submit(world, attempt(world, since=world.now - 10))
     assert (world.posts, caught.value.retryable) == (0, False)
-    submit(world, attempt(world, since=world.now - 10, on_ambiguous="submit"))
+    submit(world, attempt(world, since=world.now - 10, on_ambiguous="resubmit"))
     assert world.posts == 1
 
 
@@ -494,7 +494,7 @@ def test_refusals_are_waited_for_half_a_minute_altogether(world: World) -> None:
     assert world.posts == 2
 
 
-@pytest.mark.parametrize("risky", [{"on_ambiguous": "submit"}, {"was_cleared": True}])
+@pytest.mark.parametrize("risky", [{"on_ambiguous": "resubmit"}, {"was_cleared": True}])
 def test_a_doubt_about_what_this_try_has_sent_is_waived_by_nothing(world: World, risky: dict[str, Any]) -> None:
     """Neither by a Clear, which came before, nor by the choice to risk it, which is for the next try."""
     world.shows = UNCLEAR["no prompt"]
@@ -521,7 +521,7 @@ def test_each_time_that_the_client_sends_again_the_intent_is_written_first(world
     assert written == [0, 1, 2]
 
 
-@pytest.mark.parametrize("risky", [{"on_ambiguous": "submit"}, {"was_cleared": True}])
+@pytest.mark.parametrize("risky", [{"on_ambiguous": "resubmit"}, {"was_cleared": True}])
 def test_what_is_sent_in_spite_of_a_doubt_is_an_intent_of_its_own(world: World, risky: dict[str, Any]) -> None:
     """What was there before, and caused the doubt, is not its job."""
     world.add(**REQUEST.fields())

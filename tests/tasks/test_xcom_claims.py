@@ -1,4 +1,4 @@
-"""What tasks tell each other of their jobs."""
+"""What tasks publish about their jobs for each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.submission.claims import Claim, Taken
 from airflow_provider_sora.submission.prompts import PromptDigest
 from airflow_provider_sora.tasks.xcom_claims import XComClaims
-from tests.operators.test_tries import Ti
+from tests.tasks.task_context import Ti
 
 
 @dataclass
@@ -53,7 +53,7 @@ def test_the_jobs_of_the_run_before_are_known_too() -> None:
     assert XComClaims(alone, 0).taken() == [earlier]
 
 
-def test_a_step_that_is_made_anew_has_no_steps_after_it() -> None:
+def test_a_step_that_is_submitted_again_has_no_steps_after_it() -> None:
     run = Run()
     run.claims().have(Taken(video_id="one"))
     run.claims(step=1).have(Taken(video_id="two"))
@@ -70,21 +70,21 @@ def test_mapped_siblings_see_each_others_claims_of_one_step_and_prompt() -> None
     assert run.claims(index=0, step=1).siblings("digest of a prompt") == []
 
 
-def test_a_task_that_is_not_mapped_has_no_siblings_and_tells_none() -> None:
+def test_a_task_that_is_not_mapped_has_no_siblings_and_publishes_no_claim() -> None:
     run = Run()
     run.claims().publish("digest", Claim(index=0, intended_at=5.0))
     assert (run.xcom, run.claims().siblings("digest"), run.claims().index) == ({}, (), 0)
 
 
 @pytest.mark.parametrize("junk", ["x", 1, None, [], {"jobs": 1}, {"jobs": [1, {"id": 2}]}, {"index": -1, "jobs": "x"}])
-def test_junk_in_xcom_is_nothing(junk: Any) -> None:
+def test_junk_in_xcom_is_ignored(junk: Any) -> None:
     run = Run({("other", -1, "sora_jobs"): junk, ("create", 1, "sora_claim_0_digest"): junk})
     run.claims("other", step=1).have(Taken(video_id="one"))
     assert ids(run.claims()) == {"one"}
     assert run.claims(index=0).siblings("digest") == []
 
 
-def test_a_dag_that_is_not_known_has_this_task() -> None:
+def test_without_a_dag_in_the_context_only_this_task_is_known() -> None:
     run = Run()
     run.claims(index=1).have(Taken(video_id="one"))
     alone: Any = {"ti": Ti(map_index=0, xcom=run.xcom)}

@@ -1,7 +1,7 @@
 """A small Airflow with several triggerers, in which the real trigger cancels: one task, its jobs, its users.
 
-What Airflow does is told as its code of 3.3.2 does it (`Trigger.clean_unused`, `Trigger.assign_unassigned`,
-`TriggerRunnerSupervisor.update_triggers`, `DAG.clear`); the clock stands still between steps.
+Airflow is simulated as the code of 3.3.2 works (`Trigger.clean_unused`, `Trigger.assign_unassigned`,
+`TriggerRunnerSupervisor.update_triggers`, `DAG.clear`); the clock stops between steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_sora.triggers.sora import KILL_SECONDS, SoraVideoTrigger
 from airflow_provider_sora.triggers.stalls import REMEMBER_SECONDS, StallDetector
 from tests.api.virtual_time import VirtualTimeLoop
 
-Question = Literal["answered", "answered late", "error", "silence", "stall"]
+Response = Literal["in time", "late", "error", "none", "stall"]
 Resume = Literal["with the video", "with an error"]
 
 HEALTH_THRESHOLD_SECONDS = 30.0
@@ -32,14 +32,14 @@ class Task:
     """A task instance.
 
     :param wait: the trigger that it is deferred to
-    :param job: what it remembers
-    :param told: what the others of its DAG know; Airflow forgets that when a try begins
+    :param job: in its record
+    :param published: in XCom, which Airflow deletes when a try begins
     """
 
     state: str | None = None
     wait: int | None = None
     job: str | None = None
-    told: str | None = None
+    published: str | None = None
     resume: Resume | None = None
     retries: int = 1
     exists: bool = True
@@ -59,13 +59,13 @@ class Row:
 
 
 class Triggerer:
-    """A process that runs triggers, as far as it is not paused or dead."""
+    """A process that runs triggers, unless it is paused or dead."""
 
     def __init__(self, world: World) -> None:
         self.running: dict[int, SoraVideoTrigger] = {}
         self.alive, self.paused = True, False
         self.heartbeat = world.now
-        self.woken = float("-inf")
+        self.resumed_at = float("-inf")
         self.stalls = StallDetector(HEALTH_THRESHOLD_SECONDS / 2, lambda: (world.now, world.now))
 
     @property
@@ -75,7 +75,7 @@ class Triggerer:
 
 @dataclass
 class World:
-    """Everything there is; `abandoned` holds the jobs that users have given up."""
+    """The whole world; `abandoned` holds the jobs that users have given up."""
 
     reuse: bool = False
     now: float = 0.0
@@ -84,7 +84,7 @@ class World:
     jobs: dict[str, str] = field(default_factory=dict)
     abandoned: set[str] = field(default_factory=set)
     triggerers: list[Triggerer] = field(default_factory=list)
-    question: Question = "answered"
+    response: Response = "in time"
     server_works: bool = True
     killing: Triggerer | None = None
     waits: int = 0
@@ -93,7 +93,7 @@ class World:
     # Airflow's scheduler and workers
 
     def schedule(self) -> None:
-        """Let the task come one state further."""
+        """Move the task to its next state."""
         following = {None: "scheduled", "up_for_retry": "scheduled", "scheduled": "queued", "queued": "running"}
         if not self.task.exists:
             return
@@ -117,7 +117,7 @@ class World:
         self.task.retries -= 1
 
     def _try(self) -> None:
-        self.task.told = None
+        self.task.published = None
         if self.dies_early:
             self.dies_early = False
             self._fail()
@@ -125,7 +125,7 @@ class World:
         if self.task.job is None:
             self.task.job = f"video_{len(self.jobs)}"
             self.jobs[self.task.job] = "in_progress"
-        self.task.told = self.task.job
+        self.task.published = self.task.job
         status = self.jobs[self.task.job]
         assert status != "deleted", "a try finds that its job was deleted"
         if status == "completed":
@@ -136,7 +136,7 @@ class World:
         self.task.state, self.task.wait = "deferred", self.waits
 
     def submit_event(self, wait: int, resume: Resume) -> None:
-        """A triggerer, or the scheduler, ends a wait: only the first who does so is heard."""
+        """A triggerer, or the scheduler, ends a wait: only the first one counts."""
         if self.task.exists and self.task.state == "deferred" and self.task.wait == wait:
             self.task.state, self.task.wait, self.task.resume = "scheduled", None, resume
 
@@ -153,7 +153,7 @@ class World:
     # Triggerers
 
     def pass_time(self, seconds: int) -> None:
-        """Let time pass, in which whoever works ticks, beats and, unless one is killing, looks for its triggers."""
+        """Let time pass: each working triggerer ticks, beats and, unless it is killing, updates its triggers."""
         for _ in range(seconds):
             self.now += 1.0
             for triggerer in self.triggerers:
@@ -168,7 +168,7 @@ class World:
         for wait in [wait for wait in self.rows if not self._is_needed(wait)]:
             del self.rows[wait]
         for row in self.rows.values():
-            if row.owner is None or not self._is_heard_of(self.triggerers[row.owner]):
+            if row.owner is None or not self._is_alive(self.triggerers[row.owner]):
                 row.owner = me
         for wait, row in self.rows.items():
             if row.owner == me and wait not in triggerer.running:
@@ -178,10 +178,10 @@ class World:
                 self._cancel(triggerer, wait)
 
     def _is_needed(self, wait: int) -> bool:
-        # A state of None compares with nothing in SQL: such a row stays until the task is scheduled.
+        # In SQL a comparison with None is never true: such a row stays until the task is scheduled.
         return self.task.exists and self.task.wait == wait and self.task.state in ("deferred", None)
 
-    def _is_heard_of(self, triggerer: Triggerer) -> bool:
+    def _is_alive(self, triggerer: Triggerer) -> bool:
         return self.now - triggerer.heartbeat <= HEALTH_THRESHOLD_SECONDS
 
     def _start(self, row: Row, triggerer: Triggerer) -> SoraVideoTrigger:
@@ -206,7 +206,9 @@ class World:
             runner.run(_kill(trigger))
             assert loop.time() - began <= KILL_SECONDS, "cancelling takes longer than Airflow waits"
         self.killing = None
-        assert not sure or self.jobs[trigger.video_id] == "deleted", "a user acted for sure, and the job goes on"
+        assert not sure or self.jobs[trigger.video_id] == "deleted", (
+            "a user has certainly acted, and the job is still running"
+        )
 
     def _is_sure(self, triggerer: Triggerer, trigger: SoraVideoTrigger) -> bool:
         state = self.task.state if self.task.exists else DELETED
@@ -215,20 +217,20 @@ class World:
             and self.jobs[trigger.video_id] == "in_progress"
             and state in _USERS
             and not (self.reuse and state in _CLEARED)
-            and self.question in ("answered", "answered late")
+            and self.response in ("in time", "late")
             and self.server_works
-            and self.now - triggerer.woken > REMEMBER_SECONDS + 1
+            and self.now - triggerer.resumed_at > REMEMBER_SECONDS + 1
             and getattr(trigger, "timeout_after", None) is None
         )
 
     def poll(self, triggerer: Triggerer) -> None:
-        """A triggerer sees which of its jobs have been completed."""
+        """A triggerer polls, and finds its jobs that are completed."""
         for wait in [wait for wait, row in triggerer.running.items() if self.jobs[row.video_id] == "completed"]:
             del triggerer.running[wait]
             self.submit_event(wait, "with the video")
 
     def give_up(self, triggerer: Triggerer) -> None:
-        """The server did not answer a triggerer for too long: the job is left running for the next try."""
+        """Too many status checks of a triggerer failed: the job is left running for the next try."""
         for wait in list(triggerer.running):
             del triggerer.running[wait]
             self.submit_event(wait, "with an error")
@@ -242,7 +244,7 @@ class World:
             self._abandon()
 
     def clear(self) -> None:
-        """Clear the task: it makes a new video, unless it is to reuse the one it has."""
+        """Clear the task: it submits a new job, unless it reuses the one that it has."""
         if not self.task.exists:
             return
         self.task.state, self.task.resume, self.task.retries = None, None, 1
@@ -261,33 +263,33 @@ class World:
         if self.task.job is not None:
             self.abandoned.add(self.task.job)
 
-    # What the trigger asks
+    # What the trigger requests
 
     async def task_state(self, ti: Any) -> str | None:
-        """Airflow's answer, as `question` says."""
+        """The state, in the way that `response` says."""
         state = self.task.state if self.task.exists else DELETED
-        await self._answer()
+        await self._respond()
         return state
 
     async def task_job(self, ti: Any, step: int) -> str | None:
-        """The same for the task's job."""
-        told = self.task.told if self.task.exists else None
-        await self._answer()
-        return told
+        """The same for the job of the task."""
+        published = self.task.published if self.task.exists else None
+        await self._respond()
+        return published
 
-    async def _answer(self) -> None:
-        if self.question == "error":
-            raise RuntimeError("the API server is away")
-        if self.question == "silence":
+    async def _respond(self) -> None:
+        if self.response == "error":
+            raise RuntimeError("the API server is down")
+        if self.response == "none":
             await asyncio.Event().wait()
-        if self.question == "answered late":
+        if self.response == "late":
             await asyncio.sleep(8)
             self.pass_time(8)
-        if self.question == "stall":
+        if self.response == "stall":
             self._stall()
 
     def _stall(self) -> None:
-        """The triggerer stands still while the answer is on its way, and users and others go on."""
+        """The triggerer stalls before the response arrives, and users and others continue."""
         assert self.killing is not None
         self.killing.paused = True
         if self.task.has_ended:
@@ -296,7 +298,7 @@ class World:
             self.schedule()
         self.pass_time(40)
         self.killing.paused = False
-        self.killing.woken = self.now
+        self.killing.resumed_at = self.now
 
     # The server
 
@@ -307,7 +309,7 @@ class World:
         pass
 
     async def send(self, request: Any) -> Any:
-        """The server's answer to a client."""
+        """The server's response to a client."""
         if not self.server_works:
             raise SoraServerError("call", 500, "out of order")
         status = self.jobs[request.video_id]
@@ -316,8 +318,8 @@ class World:
         if isinstance(request, RetrieveVideo):
             return Video.model_validate({"id": request.video_id, "status": status})
         assert isinstance(request, DeleteVideo)
-        assert request.video_id in self.abandoned, "a job that somebody waits for was deleted"
-        assert status != "completed", "a finished video was deleted"
+        assert request.video_id in self.abandoned, "a job that a task waits for was deleted"
+        assert status != "completed", "a completed video was deleted"
         self.jobs[request.video_id] = "deleted"
         return True
 

@@ -1,4 +1,4 @@
-"""What becomes of a job whose wait is cancelled."""
+"""What happens to a job whose wait is cancelled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_sora.triggers.safe_to_cancel import DELETED
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger
 from airflow_provider_sora.triggers.stalls import StallDetector
 
-Question = Callable[[Any], Awaitable[str | None]]
+TaskState = Callable[[Any], Awaitable[str | None]]
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def waiting_for(video_id: str, **arguments: Any) -> SoraVideoTrigger:
 
 
 async def cancel(trigger: SoraVideoTrigger) -> None:
-    """Let a trigger wait, and cancel it as Airflow does."""
+    """Run a trigger, and cancel it as Airflow does."""
 
     async def wait() -> None:
         async for _ in trigger.run():
@@ -59,21 +59,21 @@ async def cancel(trigger: SoraVideoTrigger) -> None:
     await trigger.on_kill()
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, state: str | None, job: str | None = None) -> list[Any]:
-    """Let Airflow answer with a state, and with the job that the task has; what it was asked about."""
-    asked: list[Any] = []
+def airflow_returns(monkeypatch: pytest.MonkeyPatch, state: str | None, job: str | None = None) -> list[Any]:
+    """Let Airflow return this state, and this job of the task; the list of what is requested."""
+    requested: list[Any] = []
 
     async def task_state(ti: Any) -> str | None:
-        asked.append(ti)
+        requested.append(ti)
         return state
 
     async def task_job(ti: Any, step: int) -> str | None:
-        asked.append((ti, step))
+        requested.append((ti, step))
         return job
 
     monkeypatch.setattr(sora, "task_state", task_state)
     monkeypatch.setattr(sora, "task_job", task_job)
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize("state", [None, "scheduled", "queued", "running", "success", "failed", "removed", DELETED])
@@ -82,21 +82,21 @@ def test_a_user_who_acted_has_the_job_deleted(
 ) -> None:
     ti: Any = type("Ti", (), {"task_id": "create"})()
     trigger.task_instance = ti
-    asked = answering(monkeypatch, state)
+    requested = airflow_returns(monkeypatch, state)
     asyncio.run(cancel(trigger))
-    assert asked == [ti]
+    assert requested == [ti]
     assert sora_emulator.jobs.all() == []
 
 
-@pytest.mark.parametrize("state", ["deferred", "skipped", "up_for_retry", "upstream_failed", "unheard of"])
-def test_in_doubt_the_job_lives_and_the_log_names_it(
+@pytest.mark.parametrize("state", ["deferred", "skipped", "up_for_retry", "upstream_failed", "unknown"])
+def test_in_doubt_the_job_is_kept_and_the_log_names_it(
     sora_emulator: Emulator,
     trigger: SoraVideoTrigger,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     state: str,
 ) -> None:
-    answering(monkeypatch, state)
+    airflow_returns(monkeypatch, state)
     with caplog.at_level("INFO"):
         asyncio.run(cancel(trigger))
     assert len(sora_emulator.jobs.all()) == 1
@@ -104,19 +104,19 @@ def test_in_doubt_the_job_lives_and_the_log_names_it(
 
 
 @pytest.mark.parametrize("state", ["deferred", "up_for_retry"])
-def test_a_task_that_waits_for_another_job_by_now_was_cleared(
+def test_a_task_that_waits_for_another_job_was_cleared(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    asked = answering(monkeypatch, state, "video_of_the_next_try")
+    requested = airflow_returns(monkeypatch, state, "video_of_the_next_try")
     asyncio.run(cancel(trigger))
-    assert asked == [None, (None, trigger.step)]
+    assert requested == [None, (None, trigger.step)]
     assert sora_emulator.jobs.all() == []
 
 
 def test_a_task_that_waits_for_the_job_in_another_triggerer_keeps_it(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "deferred", trigger.video_id)
+    airflow_returns(monkeypatch, "deferred", trigger.video_id)
     asyncio.run(cancel(trigger))
     assert len(sora_emulator.jobs.all()) == 1
 
@@ -126,7 +126,7 @@ def test_the_ids_of_a_gateway_may_name_the_same_job(monkeypatch: pytest.MonkeyPa
         text = f"litellm:custom_llm_provider:x;model_id:{model};video_id:video_1"
         return "video_" + base64.b64encode(text.encode()).decode()
 
-    answering(monkeypatch, "deferred", wrapped("a model"))
+    airflow_returns(monkeypatch, "deferred", wrapped("a model"))
     trigger = waiting_for(wrapped(""))
     assert asyncio.run(trigger._reason_of_task()) == "its task is deferred"
 
@@ -140,16 +140,16 @@ async def silent(ti: Any) -> str | None:
     return "failed"
 
 
-@pytest.mark.parametrize(("question", "name"), [(refusing, "RuntimeError: no supervisor"), (silent, "TimeoutError")])
-def test_a_question_without_an_answer_keeps_the_job(
+@pytest.mark.parametrize(("asking", "name"), [(refusing, "RuntimeError: no supervisor"), (silent, "TimeoutError")])
+def test_a_request_without_a_response_keeps_the_job(
     sora_emulator: Emulator,
     trigger: SoraVideoTrigger,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    question: Question,
+    asking: TaskState,
     name: str,
 ) -> None:
-    monkeypatch.setattr(sora, "task_state", question)
+    monkeypatch.setattr(sora, "task_state", asking)
     monkeypatch.setattr(sora, "ASK_SECONDS", 0.05)
     with caplog.at_level("INFO"):
         asyncio.run(cancel(trigger))
@@ -157,33 +157,33 @@ def test_a_question_without_an_answer_keeps_the_job(
     assert name in caplog.text
 
 
-def test_a_task_that_takes_its_job_up_again_keeps_it_when_cleared_but_not_when_marked(
+def test_a_task_that_reconnects_to_its_job_keeps_it_when_cleared_but_not_when_marked(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "scheduled")
+    airflow_returns(monkeypatch, "scheduled")
     asyncio.run(cancel(waiting_for(trigger.video_id, keep_on_clear=True)))
     assert len(sora_emulator.jobs.all()) == 1
-    answering(monkeypatch, "failed")
+    airflow_returns(monkeypatch, "failed")
     asyncio.run(cancel(waiting_for(trigger.video_id, keep_on_clear=True)))
     assert sora_emulator.jobs.all() == []
 
 
-def test_nobody_is_asked_where_the_job_is_to_live(
+def test_airflow_is_not_asked_without_cancel_on_kill(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = answering(monkeypatch, "failed")
+    requested = airflow_returns(monkeypatch, "failed")
     asyncio.run(cancel(waiting_for(trigger.video_id, cancel_on_kill=False)))
-    assert asked == []
+    assert requested == []
     assert len(sora_emulator.jobs.all()) == 1
 
 
-def test_a_finished_video_is_not_deleted(
+def test_a_completed_video_is_not_deleted(
     sora_emulator: Emulator,
     trigger: SoraVideoTrigger,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answering(monkeypatch, "success")
+    airflow_returns(monkeypatch, "success")
     with caplog.at_level("INFO"):
 
         async def use() -> None:
@@ -196,13 +196,13 @@ def test_a_finished_video_is_not_deleted(
     assert f"video {trigger.video_id} stays on the server: its job has ended (completed)" in caplog.text
 
 
-def test_a_server_that_does_not_show_the_job_is_not_told_to_delete_it(
+def test_a_job_whose_status_check_fails_is_not_deleted(
     sora_emulator: Emulator,
     trigger: SoraVideoTrigger,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answering(monkeypatch, "failed")
+    airflow_returns(monkeypatch, "failed")
     with caplog.at_level("INFO"):
 
         async def use() -> None:
@@ -222,34 +222,34 @@ def test_deleting_ends_in_bounded_time(
         await asyncio.Event().wait()
         return ""
 
-    answering(monkeypatch, "failed")
+    airflow_returns(monkeypatch, "failed")
     monkeypatch.setattr(SoraHook, "cancel_video_aio", for_ever)
     monkeypatch.setattr(sora, "KILL_SECONDS", 0.05)
     asyncio.run(cancel(trigger))
-    assert f"video {trigger.video_id} may still be running: deleting it took too long" in caplog.text
+    assert f"video {trigger.video_id} may still be running: it was not deleted in time" in caplog.text
 
 
-def test_a_second_cancellation_does_not_end_what_was_begun(
+def test_a_second_cancellation_does_not_stop_the_deletion(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow 3.3.2 cancels a trigger again each second, its `on_kill` included."""
 
     async def use() -> None:
-        asked, answer = asyncio.Event(), asyncio.Event()
+        requested, response = asyncio.Event(), asyncio.Event()
 
         async def task_state(ti: Any) -> str | None:
-            asked.set()
-            await answer.wait()
+            requested.set()
+            await response.wait()
             return "failed"
 
         monkeypatch.setattr(sora, "task_state", task_state)
         trigger._stalls = StallDetector(15.0)
         killing = asyncio.create_task(trigger.on_kill())
-        await asked.wait()
+        await requested.wait()
         killing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await killing
-        answer.set()
+        response.set()
         await asyncio.gather(*sora._cancelling)
 
     asyncio.run(use())
@@ -261,14 +261,14 @@ def test_the_limits_are_below_airflows_own() -> None:
     assert sora.ASK_SECONDS < sora.KILL_SECONDS < 30
 
 
-def test_a_triggerer_that_stood_still_deletes_nothing(
+def test_a_stalled_triggerer_deletes_nothing(
     sora_emulator: Emulator,
     trigger: SoraVideoTrigger,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [1000.0]
-    answering(monkeypatch, "failed")
+    airflow_returns(monkeypatch, "failed")
     detector = StallDetector(15.0, lambda: (now[0], now[0]))
     monkeypatch.setattr(sora, "stall_detector", lambda: detector)
     with caplog.at_level("INFO"):
@@ -276,19 +276,19 @@ def test_a_triggerer_that_stood_still_deletes_nothing(
         async def use() -> None:
             kill = trigger.on_kill
 
-            async def wake_up_and_kill() -> None:
+            async def resume_and_kill() -> None:
                 now[0] += 60
                 await kill()
 
-            monkeypatch.setattr(trigger, "on_kill", wake_up_and_kill)
+            monkeypatch.setattr(trigger, "on_kill", resume_and_kill)
             await cancel(trigger)
 
         asyncio.run(use())
     assert len(sora_emulator.jobs.all()) == 1
-    assert "stalled" in caplog.text
+    assert "was stalled" in caplog.text
 
 
-def test_a_triggerer_that_stood_still_while_it_asked_deletes_nothing(
+def test_a_triggerer_that_stalled_during_the_request_deletes_nothing(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
@@ -307,15 +307,15 @@ def test_a_triggerer_that_stood_still_while_it_asked_deletes_nothing(
 def test_a_timeout_of_airflow_leaves_the_job_for_the_next_try(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "scheduled")
+    airflow_returns(monkeypatch, "scheduled")
     monkeypatch.setattr(trigger, "timeout_after", datetime.now(UTC) + timedelta(seconds=5), raising=False)
     asyncio.run(cancel(trigger))
     assert len(sora_emulator.jobs.all()) == 1
 
 
-def test_a_trigger_that_never_ran_knows_nothing_and_deletes_nothing(
+def test_a_trigger_that_never_ran_deletes_nothing(
     sora_emulator: Emulator, trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "failed")
+    airflow_returns(monkeypatch, "failed")
     asyncio.run(trigger.on_kill())
     assert len(sora_emulator.jobs.all()) == 1

@@ -1,7 +1,7 @@
-"""A search for a job that is deleted though somebody waits for it: users, triggerers and Airflow in any order.
+"""A search for a job that is deleted although a task waits for it: users, triggerers and Airflow in any order.
 
-What is run for real is the trigger's `on_kill` with all that it decides by; around it is `airflow_world`. The planted
-defects show that the search finds them: the first is the one that was seen with two triggerers.
+The trigger's `on_kill` and all that it depends on are the real ones; `airflow_world` simulates the rest. The planted
+defects show that the search finds such orders: the first defect was observed with two triggerers.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from airflow_provider_sora.triggers.stalls import StallDetector
 from tests.triggers.airflow_world import Triggerer, World
 
 WHICH = st.integers(0, 2)
-QUESTIONS = st.sampled_from(["answered", "answered late", "error", "silence", "stall"])
+RESPONSES = st.sampled_from(["in time", "late", "error", "none", "stall"])
 
 
 class Cancelling(RuleBasedStateMachine):
-    """One task, three triggerers at most, and all that may happen to them."""
+    """One task, at most three triggerers, and all that may happen to them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         self.world = World()
 
-    @initialize(triggerers=st.integers(1, 3), reuse=st.booleans(), question=QUESTIONS)
-    def start(self, triggerers: int, reuse: bool, question: Any) -> None:
+    @initialize(triggerers=st.integers(1, 3), reuse=st.booleans(), response=RESPONSES)
+    def start(self, triggerers: int, reuse: bool, response: Any) -> None:
         world = self.world
-        world.question = question
+        world.response = response
         world.reuse = reuse
         world.triggerers = [Triggerer(world) for _ in range(triggerers)]
         for _ in range(4):
@@ -93,20 +93,20 @@ class Cancelling(RuleBasedStateMachine):
             triggerer.paused = True
 
     @rule(which=WHICH)
-    def wake(self, which: int) -> None:
+    def resume(self, which: int) -> None:
         triggerer = self.world.triggerers[which % len(self.world.triggerers)]
         if triggerer.paused:
-            triggerer.paused, triggerer.woken = False, self.world.now
+            triggerer.paused, triggerer.resumed_at = False, self.world.now
 
     @rule(which=WHICH, seconds=st.sampled_from([20, 40, 90]))
-    def stand_still(self, which: int, seconds: int) -> None:
+    def stall(self, which: int, seconds: int) -> None:
         if triggerer := self.working(which):
             triggerer.paused = True
             self.world.pass_time(seconds)
 
     @rule(which=WHICH, ending=st.sampled_from(["poll", "give_up", "pause"]), steps=st.integers(0, 8))
     def another_takes_over(self, which: int, ending: str, steps: int) -> None:
-        """One stands still, another has its wait and perhaps ends it, the task goes on, and the first wakes."""
+        """One stalls, another takes over its wait and perhaps ends it, the task continues, and the first resumes."""
         if not (first := self.working(which)):
             return
         first.paused = True
@@ -115,12 +115,12 @@ class Cancelling(RuleBasedStateMachine):
             getattr(self, ending)(other)
         for _ in range(steps):
             self.world.schedule()
-        first.paused, first.woken = False, self.world.now
+        first.paused, first.resumed_at = False, self.world.now
         self.world.pass_time(1)
 
     @rule(which=WHICH)
     def kill(self, which: int) -> None:
-        """SIGKILL, and another one in its place."""
+        """SIGKILL one, and start another one."""
         if triggerer := self.working(which):
             triggerer.alive = False
             triggerer.running.clear()
@@ -148,16 +148,16 @@ class Cancelling(RuleBasedStateMachine):
     def the_run_times_out(self) -> None:
         self.world.task.state, self.world.task.resume = "skipped", None
 
-    @rule(question=QUESTIONS)
-    def airflow_answers(self, question: Any) -> None:
-        self.world.question = question
+    @rule(response=RESPONSES)
+    def airflow_responds(self, response: Any) -> None:
+        self.world.response = response
 
     @rule()
     def the_next_try_dies_before_its_post(self) -> None:
         self.world.dies_early = True
 
     @rule(works=st.booleans())
-    def server_answers(self, works: bool) -> None:
+    def server_responds(self, works: bool) -> None:
         self.world.server_works = works
 
     def working(self, which: int) -> Triggerer | None:
@@ -165,7 +165,7 @@ class Cancelling(RuleBasedStateMachine):
         return triggerer if triggerer.works else None
 
     def teardown(self) -> None:
-        """Whatever has happened: from here on nothing goes wrong, and the wait ends."""
+        """Whatever has happened: if nothing goes wrong from here on, the wait ends."""
         try:
             self.end()
         finally:
@@ -173,10 +173,10 @@ class Cancelling(RuleBasedStateMachine):
 
     def end(self) -> None:
         world = self.world
-        world.question, world.server_works = "answered", True
+        world.response, world.server_works = "in time", True
         for triggerer in world.triggerers:
             if triggerer.paused:
-                triggerer.paused, triggerer.woken = False, world.now
+                triggerer.paused, triggerer.resumed_at = False, world.now
         for _ in range(60):
             world.pass_time(2)
             self.complete_job()
@@ -191,7 +191,7 @@ SEARCH = settings(
 )
 
 
-def test_no_job_is_deleted_that_somebody_waits_for() -> None:
+def test_no_job_is_deleted_that_a_task_waits_for() -> None:
     run_state_machine_as_test(Cancelling, settings=SEARCH)
 
 
@@ -227,17 +227,17 @@ def always_another(_: str) -> object:
     return object()
 
 
-AWAITED = "a job that somebody waits for was deleted"
+AWAITED = "a job that a task waits for was deleted"
 PLANTS: dict[str, tuple[Any, str, Any, str]] = {
     "delete without asking": (SoraVideoTrigger, "on_kill", without_asking, AWAITED),
-    "mind nothing": (SoraVideoTrigger, "_reason_to_keep", no_reason, AWAITED),
+    "ignore every reason": (SoraVideoTrigger, "_reason_to_keep", no_reason, AWAITED),
     "delete whatever is not deferred": (sora, "reason_to_keep", whenever_not_deferred, AWAITED),
-    "mind no stall": (StallDetector, "has_stalled", never, AWAITED),
-    "mind no timeout of Airflow": (sora, "is_timed_out", never, AWAITED),
-    "delete finished videos": (hooks, "reason_to_stay", nothing_stays, "a finished video was deleted"),
-    "end when cancelled again": (asyncio, "shield", no_shield, "a user acted for sure"),
-    "never delete": (SoraVideoTrigger, "_reason_to_keep", always_a_reason, "a user acted for sure"),
-    "mind no task's job": (sora, "canonical_id", always_another, AWAITED),
+    "ignore stalls": (StallDetector, "has_stalled", never, AWAITED),
+    "ignore the timeout of Airflow": (sora, "is_timed_out", never, AWAITED),
+    "delete completed videos": (hooks, "reason_to_stay", nothing_stays, "a completed video was deleted"),
+    "end when cancelled again": (asyncio, "shield", no_shield, "a user has certainly acted"),
+    "never delete": (SoraVideoTrigger, "_reason_to_keep", always_a_reason, "a user has certainly acted"),
+    "ignore the job of the task": (sora, "canonical_id", always_another, AWAITED),
 }
 
 

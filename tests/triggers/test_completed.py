@@ -14,7 +14,7 @@ from dev.deployment import until
 
 
 def first_events(trigger: SoraVideoCompletedTrigger, count: int, meanwhile: Any = None) -> list[dict[str, Any]]:
-    """What a trigger yields first; `meanwhile` is done on a thread after its first look."""
+    """The first events of a trigger; `meanwhile` runs in a thread."""
 
     async def use() -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = []
@@ -35,9 +35,9 @@ def good_lists(emulator: Emulator) -> int:
 
 
 def make(emulator: Emulator, *prompts: str, **fields: Any) -> list[str]:
-    """Make videos once the list has been looked at."""
+    """Create videos once the list has been read."""
     before = good_lists(emulator)
-    until(lambda: good_lists(emulator) > before, "the list is looked at", 30)
+    until(lambda: good_lists(emulator) > before, "the list is read", 30)
     with SoraHook() as hook:
         ids = [hook.create_video(prompt, **{"seconds": 1, "size": "64x64", **fields}).id for prompt in prompts]
     emulator.clock.advance(60)
@@ -55,7 +55,7 @@ def test_each_completed_video_is_an_event_with_its_manifest(sora_emulator: Emula
     }
 
 
-def test_only_what_is_asked_for_is_told_of(sora_emulator: Emulator) -> None:
+def test_only_videos_that_match_are_reported(sora_emulator: Emulator) -> None:
     trigger = SoraVideoCompletedTrigger(poll_interval=0.05, size="96x64")
 
     def work() -> None:
@@ -66,7 +66,7 @@ def test_only_what_is_asked_for_is_told_of(sora_emulator: Emulator) -> None:
     assert event["size"] == "96x64"
 
 
-def test_a_list_that_fails_for_a_while_is_read_again(
+def test_a_list_that_fails_temporarily_is_read_again(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("airflow_provider_sora.api.decisions.retry.RequestRetryPolicy.pause", lambda *_: 0.0)
@@ -88,7 +88,7 @@ def test_watchers_of_one_connection_share_a_reader() -> None:
     assert one.shared_stream_key() != SoraVideoCompletedTrigger(sora_conn_id="a", poll_interval=5).shared_stream_key()
 
 
-def test_a_shared_reader_serves_each_watcher_what_it_asks_for() -> None:
+def test_a_shared_reader_gives_each_watcher_the_videos_that_match() -> None:
     async def stream() -> AsyncIterator[dict[str, Any]]:
         for model in ("x", "y", "x"):
             yield {"model": model, "size": None}

@@ -15,14 +15,14 @@ from airflow_provider_sora.triggers.safe_to_cancel import DELETED, is_timed_out,
 
 @pytest.mark.parametrize("state", ["success", "failed", "removed", DELETED])
 @pytest.mark.parametrize("keep_on_clear", [True, False])
-def test_what_only_a_user_leads_to_gives_no_reason(state: str, keep_on_clear: bool) -> None:
+def test_a_state_that_only_a_user_leads_to_gives_no_reason_to_keep_the_job(state: str, keep_on_clear: bool) -> None:
     assert reason_to_keep(state, keep_on_clear=keep_on_clear) is None
 
 
 @pytest.mark.parametrize("state", [None, "scheduled", "queued", "running"])
-def test_a_cleared_task_gives_none_unless_it_takes_its_job_up_again(state: str | None) -> None:
+def test_a_cleared_task_gives_none_unless_it_reconnects_to_its_job(state: str | None) -> None:
     assert reason_to_keep(state, keep_on_clear=False) is None
-    assert reason_to_keep(state, keep_on_clear=True) == "the task was cleared, and reconnects to it"
+    assert reason_to_keep(state, keep_on_clear=True) == "the task was cleared, and will reconnect to it"
 
 
 @pytest.mark.parametrize("state", ["deferred", "skipped", "up_for_retry", "upstream_failed", "a state of Airflow 4"])
@@ -37,7 +37,7 @@ def test_no_state_of_airflow_is_misspelled() -> None:
 
 @pytest.mark.parametrize(("seconds", "timed_out"), [(-1, True), (20, True), (40, False)])
 @pytest.mark.parametrize("naive", [True, False])
-def test_a_timeout_of_airflow_counts_a_little_early_for_clocks_differ(
+def test_a_timeout_of_airflow_counts_a_little_early_because_clocks_differ(
     seconds: float, timed_out: bool, naive: bool
 ) -> None:
     at = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -52,9 +52,9 @@ def ti(map_index: int = -1) -> Any:
     return SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=map_index)
 
 
-@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="the question of Airflow 3, which alone asks it")
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow calls on_kill of triggers from 3.3 on")
 @pytest.mark.parametrize(
-    ("answer", "map_index", "state"),
+    ("states", "map_index", "state"),
     [
         ({"r": {"t": "deferred"}}, -1, "deferred"),
         ({"r": {"t": None}}, -1, None),
@@ -63,22 +63,22 @@ def ti(map_index: int = -1) -> Any:
         ({"r": {}}, -1, DELETED),
     ],
 )
-def test_airflow_is_asked_for_one_task_instance(
-    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], map_index: int, state: str | None
+def test_the_state_of_one_task_instance_is_requested(
+    monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], map_index: int, state: str | None
 ) -> None:
     asked: list[dict[str, Any]] = []
 
-    def states(**which: Any) -> dict[str, Any]:
+    def get_task_states(**which: Any) -> dict[str, Any]:
         asked.append(which)
-        return answer
+        return states
 
     runner = importlib.import_module("airflow.sdk.execution_time.task_runner")
-    monkeypatch.setattr(runner.RuntimeTaskInstance, "get_task_states", staticmethod(states))
+    monkeypatch.setattr(runner.RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
     assert asyncio.run(task_state(ti(map_index))) == state
     assert asked == [{"dag_id": "d", "task_ids": ["t"], "run_ids": ["r"], "map_index": map_index}]
 
 
-@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="the question of Airflow 3, which alone asks it")
+@pytest.mark.skipif(not AIRFLOW_V_3_0_PLUS, reason="Airflow calls on_kill of triggers from 3.3 on")
 @pytest.mark.parametrize(
     ("jobs", "step", "job"),
     [
@@ -90,7 +90,9 @@ def test_airflow_is_asked_for_one_task_instance(
         (None, 0, None),
     ],
 )
-def test_the_task_says_which_job_it_has(monkeypatch: pytest.MonkeyPatch, jobs: Any, step: int, job: str | None) -> None:
+def test_the_published_job_of_one_task_instance_is_requested(
+    monkeypatch: pytest.MonkeyPatch, jobs: Any, step: int, job: str | None
+) -> None:
     asked: list[dict[str, Any]] = []
 
     def get_one(**which: Any) -> Any:

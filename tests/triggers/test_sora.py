@@ -9,10 +9,10 @@ from tests.operators.running import Run, run_blocking, run_deferred
 
 
 @pytest.mark.parametrize("run", [run_blocking, run_deferred], ids=["blocking", "deferred"])
-def test_a_job_that_the_server_has_lost_is_said_to_be_gone_and_a_retry_can_help(
+def test_a_job_that_the_server_has_lost_is_gone_and_a_retry_can_help(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    # As after a restart: it is there, and knows nothing.
+    # As after a restart in which it lost all jobs.
     monkeypatch.setattr(sora_emulator.jobs, "get", lambda _: None)
     monkeypatch.setattr(sora_emulator.jobs, "page", lambda *_: ([], False))
     task = SoraCreateVideoOperator(task_id="c", prompt="a cat", poll_interval=0.01)

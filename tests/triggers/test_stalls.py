@@ -17,7 +17,7 @@ class Clocks:
     def __call__(self) -> tuple[float, float]:
         return self.monotonic, self.wall
 
-    def stand_still(self, seconds: float, *, suspended: bool = False) -> None:
+    def stall(self, seconds: float, *, suspended: bool = False) -> None:
         self.monotonic += 0.0 if suspended else seconds
         self.wall += seconds
 
@@ -29,16 +29,16 @@ async def test_a_pause_beyond_the_limit_is_a_stall(suspended: bool, seconds: flo
     clocks = Clocks()
     detector = StallDetector(15.0, clocks)
     with detector.watching():
-        clocks.stand_still(seconds, suspended=suspended)
+        clocks.stall(seconds, suspended=suspended)
     assert detector.has_stalled() is stalled
 
 
 @in_virtual_time
-async def test_a_stall_is_noticed_whether_its_tick_or_the_question_comes_first() -> None:
+async def test_a_stall_is_detected_whether_its_tick_or_the_check_comes_first() -> None:
     clocks = Clocks()
     detector = StallDetector(15.0, clocks)
     with detector.watching():
-        clocks.stand_still(20.0)
+        clocks.stall(20.0)
         await asyncio.sleep(2 * TICK_SECONDS)
         assert detector.has_stalled()
 
@@ -48,21 +48,21 @@ async def test_a_stall_is_forgotten_after_a_while() -> None:
     clocks = Clocks()
     detector = StallDetector(15.0, clocks)
     with detector.watching():
-        clocks.stand_still(20.0)
+        clocks.stall(20.0)
         assert detector.has_stalled()
         for _ in range(int(REMEMBER_SECONDS / 10)):
-            clocks.stand_still(10.0)
+            clocks.stall(10.0)
             await asyncio.sleep(TICK_SECONDS)
         assert not detector.has_stalled()
 
 
 @in_virtual_time
-async def test_time_in_which_nobody_watched_is_no_stall() -> None:
+async def test_time_without_a_watcher_is_no_stall() -> None:
     clocks = Clocks()
     detector = StallDetector(15.0, clocks)
     with detector.watching():
         pass
-    clocks.stand_still(3600.0)
+    clocks.stall(3600.0)
     with detector.watching():
         assert not detector.has_stalled()
 
@@ -77,14 +77,14 @@ async def test_a_clock_that_is_set_back_is_no_stall() -> None:
 
 
 @in_virtual_time
-async def test_ticks_go_on_while_the_second_of_two_watches_and_end_with_it() -> None:
+async def test_ticks_continue_until_the_last_watcher_has_left() -> None:
     clocks = Clocks()
     detector = StallDetector(15.0, clocks)
     with detector.watching():
         with detector.watching():
             pass
         for _ in range(3):  # without ticks the pauses would add up
-            clocks.stand_still(10.0)
+            clocks.stall(10.0)
             await asyncio.sleep(TICK_SECONDS)
         assert not detector.has_stalled()
     timer = detector._timer
@@ -92,7 +92,7 @@ async def test_ticks_go_on_while_the_second_of_two_watches_and_end_with_it() -> 
     assert timer.cancelled()
 
 
-def test_the_limit_is_half_of_what_airflow_waits_for_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_half_of_airflows_threshold_for_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD", "8")
 
     async def limit() -> float:

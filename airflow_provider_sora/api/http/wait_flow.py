@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from airflow_provider_sora.api.decisions import polling
 from airflow_provider_sora.api.decisions.polling import AskList, Decision, PollAgain, Verdict, Wait
@@ -14,6 +16,11 @@ from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import RetrieveVideo
 from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraError
+
+OnFailure: TypeAlias = Callable[[SoraError], object]
+
+# How long a single check reads the list: a worker is held meanwhile.
+LIST_SECONDS = 60.0
 
 
 def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
@@ -30,7 +37,9 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     state = polling.on_monotonic_clock(state, epoch)
     response = yield Sleep(polling.first_poll(state, response.monotonic, jitter=jitter()))
     while True:
-        verdict = yield from _check(state, response, on_change, jitter, epoch)
+        verdict = yield from _poll(state, response, on_change, _ignore, jitter, epoch)
+        if isinstance(verdict, AskList):
+            verdict = yield from _ask_list(verdict, verdict.wait.deadline, jitter, epoch)
         if isinstance(verdict, polling.Done):
             return verdict.video
         if isinstance(verdict, polling.GiveUp):
@@ -39,31 +48,37 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
         response = yield Sleep(verdict.seconds)
 
 
-def check(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Decision]:
+def check(state: Wait, on_change: OnChange, on_failure: OnFailure, jitter: Jitter) -> Flow[Decision]:
     """Poll a job once, and decide as `wait` does; for those who wait by themselves, such as a sensor.
 
     :param state: with the failures of the checks before
+    :param on_change: see `wait`
+    :param on_failure: called with the error of a status check that failed
     """
     response = yield Now()
     epoch = response.at - response.monotonic
-    decision = yield from _check(polling.on_monotonic_clock(state, epoch), response, on_change, jitter, epoch)
-    if isinstance(decision, PollAgain):  # for another process, perhaps
+    state = polling.on_monotonic_clock(state, epoch)
+    decision = yield from _poll(state, response, on_change, on_failure, jitter, epoch)
+    if isinstance(decision, AskList):
+        response = yield Now()
+        decision = yield from _ask_list(decision, response.monotonic + LIST_SECONDS, jitter, epoch)
+    if isinstance(decision, PollAgain):  # perhaps by another process
         return replace(decision, wait=polling.on_wall_clock(decision.wait, epoch))
     return decision
 
 
-def _check(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Decision]:
-    verdict = yield from _poll(state, before, on_change, jitter, epoch)
-    if isinstance(verdict, AskList):
-        return (yield from _ask_list(verdict, jitter, epoch))
-    return verdict
+def _ignore(_: SoraError) -> None:
+    """A wait counts its failures."""
 
 
-def _poll(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, epoch: float) -> Flow[Verdict]:
+def _poll(
+    state: Wait, before: Response, on_change: OnChange, on_failure: OnFailure, jitter: Jitter, epoch: float
+) -> Flow[Verdict]:
     request = RetrieveVideo(video_id=state.video_id)
     try:
         video, response = yield from flows.exchange(request, polling.poll_limit(state, before.monotonic))
     except SoraError as error:
+        on_failure(error)
         response = yield Now()  # a failed poll may have taken until its own timeout
         return polling.on_error(state, error, response.monotonic, jitter=jitter())
     if is_worth_logging(state, video):
@@ -73,10 +88,10 @@ def _poll(state: Wait, before: Response, on_change: OnChange, jitter: Jitter, ep
     )
 
 
-def _ask_list(asked: AskList, jitter: Jitter, epoch: float) -> Flow[Decision]:
+def _ask_list(asked: AskList, until: float, jitter: Jitter, epoch: float) -> Flow[Decision]:
     search = JobSearch([asked.wait.video_id])
     response = yield Now()
-    while search.next is not None and response.monotonic < asked.wait.deadline:
+    while search.next is not None and response.monotonic < until:
         try:
             page, _ = yield from flows.exchange(search.next, polling.poll_limit(asked.wait, response.monotonic))
         except SoraError as error:
