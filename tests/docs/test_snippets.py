@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 
 from airflow_provider_sora.api.decisions import intervals
 from airflow_provider_sora.compat import AIRFLOW_V_3_0_PLUS
@@ -23,7 +25,6 @@ from tests.docs import commands
 from tests.docs.snippets import Snippet, all_snippets, snippets_of
 from tests.pictures import png
 from tests.transfers.gcs_server import GCSServer
-from tests.transfers.stores import gcs_client
 
 SNIPPETS = all_snippets()
 DIAGRAMS = ("sequenceDiagram", "stateDiagram-v2")
@@ -62,7 +63,7 @@ def buckets(s3: Any, gcs: GCSServer) -> Iterator[None]:
     s3.create_bucket(Bucket="media")
     s3.put_object(Bucket="media", Key="first-frame.png", Body=png((640, 360)))
     s3.put_object(Bucket="media", Key="mara.mp4", Body=media.mp4("Mara", "3", "64x64"))
-    gcs_client().create_bucket("media")
+    storage.Client(project="p", credentials=AnonymousCredentials()).create_bucket("media")
     yield
     for item in s3.list_objects_v2(Bucket="media").get("Contents", []):
         s3.delete_object(Bucket="media", Key=item["Key"])
