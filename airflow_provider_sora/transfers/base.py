@@ -52,6 +52,9 @@ class SoraTransferOperator(BaseOperator):
     template_fields: Sequence[str] = ("video", "slug", "sora_conn_id")
     ui_color = "#d7eef5"
 
+    _stop: threading.Event | None = None  # made when the task runs: Airflow copies operators
+    _files: Sequence[dict[str, Any]] = ()
+
     def __init__(
         self,
         *,
@@ -91,12 +94,12 @@ class SoraTransferOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Let other threads end too."""
-        if hasattr(self, "_stop"):
+        if self._stop is not None:
             self._stop.set()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - OpenLineage's signature
         """The files as OpenLineage datasets."""
-        return openlineage(getattr(self, "_files", []))
+        return openlineage(self._files)
 
     @abstractmethod
     def key_template(self) -> str:
@@ -128,7 +131,7 @@ class SoraTransferOperator(BaseOperator):
         self.check_store()
         hooks = {conn_id: SoraHook(conn_id) for conn_id in dict.fromkeys(video.manifest.conn_id for video in videos)}
         parts = Parts(self.part_concurrency + 1, self.part_size_bytes)
-        self._stop = threading.Event()  # not in __init__: Airflow copies operators
+        self._stop = stop = threading.Event()
         try:
             clients = {conn_id: hook.get_conn() for conn_id, hook in hooks.items()}
             # A cloud's client takes a while to build: the first bytes come down meanwhile.
@@ -142,14 +145,14 @@ class SoraTransferOperator(BaseOperator):
                     optional=frozenset(self.optional_variants),
                     if_exists=self.if_exists,
                     delete=self.delete_after_transfer,
-                    stop=self._stop,
+                    stop=stop,
                 )
-                return self._results(mover, videos)
+                return self._results(mover, videos, stop)
         finally:
             for hook in hooks.values():
                 hook.close()
 
-    def _results(self, mover: Mover, videos: list[VideoToMove]) -> list[StoredFile]:
+    def _results(self, mover: Mover, videos: list[VideoToMove], stop: threading.Event) -> list[StoredFile]:
         if len(videos) == 1:  # on this thread, so that a timeout of Airflow's reaches it at once
             results = [mover.move(videos[0])]
         else:
@@ -157,7 +160,7 @@ class SoraTransferOperator(BaseOperator):
                 try:
                     results = list(pool.map(mover.move, videos))
                 except BaseException:
-                    self._stop.set()
+                    stop.set()
                     raise
         files = [file for moved, _ in results for file in moved]
         failures = [failure for _, failed in results for failure in failed]

@@ -37,7 +37,7 @@ def tell_hook_lineage(operator: Any, files: list[dict[str, Any]]) -> None:
         collector.add_output_asset(context=operator, uri=uri_of(file))
 
 
-def openlineage(files: list[dict[str, Any]]) -> OperatorLineage[Any, Any]:
+def openlineage(files: Iterable[Mapping[str, Any]]) -> OperatorLineage[Any, Any]:
     """The datasets of OpenLineage: one for each file."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage

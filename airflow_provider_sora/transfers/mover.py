@@ -26,7 +26,6 @@ from airflow_provider_sora.exceptions import (
 )
 from airflow_provider_sora.hooks.sora import build
 from airflow_provider_sora.manifest import VideoManifest
-from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.keys import fill_key
 from airflow_provider_sora.transfers.pipeline import Parts, move
 from airflow_provider_sora.transfers.progress import Progress
@@ -260,7 +259,7 @@ class _Existing:
 
         :raises SoraTargetExistsError: something else is there
         """
-        if self._if_exists != "skip" or not isinstance(self._store, FileStore) or self._store.find(key) is None:
+        if self._if_exists != "skip" or self._store.keeps_metadata or self._store.find(key) is None:
             return None
         content = stream.drain()
         if self._store.sha256(key) != content.sha256:

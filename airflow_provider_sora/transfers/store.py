@@ -106,6 +106,10 @@ class Store(ABC):
     def put(self, target: Target, content: Content, part: Part) -> bool:
         """Write a file that is one part; returns and raises what `begin` and `Upload.complete` do."""
 
+    def sha256(self, key: str) -> str | None:  # noqa: ARG002 - for stores that override it
+        """The SHA-256 of a stored file, in hex, computed by reading it; None where the store keeps metadata instead."""
+        return None
+
     def exists(self, key: str) -> SoraTargetExistsError:
         """The error for a key that is taken."""
         return SoraTargetExistsError(f"{self.uri(key)} exists, and is not to be replaced (if_exists)")
