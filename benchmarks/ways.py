@@ -47,7 +47,7 @@ def ours_bare() -> Move:
         read = partial(videos.read_content, requests.DownloadContent(video_id=video))
         target = pipeline.Target(key, video, "video", "video/mp4", create_only=False)
         with stream.ContentStream(read, progress.Progress(video, log), threading.Event()) as content:
-            pipeline.move(content, lambda: bucket, target, pipeline.Parts(5, 8 << 20))
+            pipeline.upload(content, lambda: bucket, target, pipeline.PartPool(5, 8 << 20))
 
     return move
 

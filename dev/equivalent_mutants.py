@@ -54,11 +54,11 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         (_PUT, "1 becomes 0"): _NO_NUMBER,
     },
     "transfers/mover.py": {
-        ("done = existing.look({key: None}, must_know=True)", "True becomes False"): (
-            "what exists is an error only where if_exists is not replace, and there a look does not depend on it"
+        ("stored = existing.find([key], even_to_replace=True)", "True becomes False"): (
+            "a file that exists is an error only where if_exists is not replace, and there it makes no difference"
         ),
     },
     "transfers/s3_store.py": {
-        ('if DIGEST_KEY not in labels and head.get("TagCount", 1):', "1 becomes 2"): "any count but 0 is true",
+        ('if DIGEST_KEY not in metadata and head.get("TagCount", 1):', "1 becomes 2"): "any count but 0 is true",
     },
 }

@@ -76,8 +76,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
         )
     },
     "api/content/*.py": tuple(f"{_CONTENT}{name}.py" for name in ("containers", "reading", "resume", "throughput")),
-    "transfers/mover.py": ("tests/transfers/test_mover.py",),
-    "transfers/s3_store.py": ("tests/transfers/test_s3_store.py",),
+    "transfers/mover.py": ("tests/transfers/test_mover.py", "tests/transfers/test_mover_verification.py"),
+    "transfers/existing.py": ("tests/transfers/test_existing.py",),
+    "transfers/object_metadata.py": ("tests/transfers/test_object_metadata.py",),
+    "transfers/s3_store.py": tuple(
+        f"tests/transfers/test_s3_{name}.py" for name in ("store", "checksums", "completion")
+    ),
     "transfers/gcs_store.py": ("tests/transfers/test_gcs_store.py",),
     "transfers/file_store.py": ("tests/transfers/test_file_store.py",),
 }
