@@ -76,7 +76,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
         )
     },
     "api/content/*.py": tuple(f"{_CONTENT}{name}.py" for name in ("containers", "reading", "resume", "throughput")),
-    "transfers/mover.py": ("tests/transfers/test_mover.py", "tests/transfers/test_mover_verification.py"),
+    "transfers/mover.py": tuple(
+        f"tests/transfers/test_{name}.py" for name in ("mover", "mover_verification", "existing")
+    ),
     "transfers/existing.py": ("tests/transfers/test_existing.py",),
     "transfers/object_metadata.py": ("tests/transfers/test_object_metadata.py",),
     "transfers/s3_store.py": tuple(
