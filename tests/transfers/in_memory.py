@@ -133,6 +133,7 @@ def mover_of(
     *,
     variants: tuple[Variant, ...] = ("video",),
     if_exists: IfExists = "replace",
+    optional: frozenset[Variant] = frozenset(),
     delete: bool = False,
     template: str = "{id}-{slug}-{variant}.{extension}",
     stop: threading.Event | None = None,
@@ -145,7 +146,7 @@ def mover_of(
         PartPool(2, 1000),
         variants=variants,
         if_exists=if_exists,
-        optional=frozenset(),
+        optional=optional,
         delete=delete,
         stop=stop or threading.Event(),
     )

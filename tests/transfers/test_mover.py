@@ -7,7 +7,12 @@ import threading
 import pytest
 
 from airflow_provider_sora.api.protocol.requests import Variant
-from airflow_provider_sora.exceptions import SoraContentExpiredError, SoraNotFoundError, SoraServerError
+from airflow_provider_sora.exceptions import (
+    SoraContentExpiredError,
+    SoraNotFoundError,
+    SoraServerError,
+    SoraVariantError,
+)
 from airflow_provider_sora.transfers.mover import VideoToMove
 from airflow_provider_sora.transfers.store import Target
 from airflow_provider_sora.transfers.stream import TransferStoppedError
@@ -44,6 +49,24 @@ def test_other_variants_are_moved_where_one_fails(client: FakeClient, store: Mem
     assert [file.variant for file in files] == ["thumbnail"]
     assert failures == [("video of video video_1", error)]
     assert client.deleted == []
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_an_optional_variant_that_the_server_lacks_is_skipped_and_the_next_one_is_moved(
+    client: FakeClient, store: MemoryStore, *, optional: bool
+) -> None:
+    client.fail["thumbnail"] = SoraVariantError("another file came")
+    variants: tuple[Variant, ...] = ("video", "thumbnail", "spritesheet")
+    mover = mover_of(client, store, variants=variants, optional=frozenset(variants[1:] if optional else ()))
+    files, failures = mover.move(VIDEO)
+    assert [file.variant for file in files] == ["video", "spritesheet"]
+    assert [name for name, _ in failures] == ([] if optional else ["thumbnail of video video_1"])
+
+
+def test_an_optional_variant_that_fails_for_another_reason_is_a_failure(client: FakeClient, store: MemoryStore) -> None:
+    error = client.fail["thumbnail"] = SoraServerError("GET", 500, "no")
+    mover = mover_of(client, store, variants=("thumbnail",), optional=frozenset({"thumbnail"}))
+    assert mover.move(VIDEO) == ([], [("thumbnail of video video_1", error)])
 
 
 def test_setting_stop_ends_a_move_at_once(client: FakeClient, store: MemoryStore) -> None:
