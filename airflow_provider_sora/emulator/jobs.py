@@ -131,19 +131,11 @@ class Jobs:
         :param expired: whether its content expires as soon as it is done
         :param url: the URL of its content on another server
         """
-        now = self.now()
         prompt = str(fields["prompt"])
-        found = DIRECTIVE.search(prompt)
-        directive = found.group(1) if found else ""
-        started = now + self.timing.queued_seconds / self.speed
-        ended = float("inf") if directive == "stuck" else started + self.timing.render_seconds / self.speed
-        retention = 0.0 if expired or directive == "expire" else self.timing.retention_seconds / self.speed
+        directive = _directive(prompt)
         job = Job(
             id=video_id or f"video_{secrets.token_hex(16)}",
-            created_at=now,
-            started_at=started,
-            ended_at=ended,
-            expires_at=ended + retention,
+            **self._times(stuck=directive == "stuck", expired=expired or directive == "expire"),
             prompt=prompt,
             model=str(fields.get("model") or (source.model if source else "sora-2")),
             seconds=_length(fields, kind, source),
@@ -157,6 +149,13 @@ class Jobs:
         self._jobs[job.id] = job
         self.creates += 1
         return job
+
+    def _times(self, *, stuck: bool, expired: bool) -> dict[str, float]:
+        created = self.now()
+        started = created + self.timing.queued_seconds / self.speed
+        ended = float("inf") if stuck else started + self.timing.render_seconds / self.speed
+        expires = ended + (0.0 if expired else self.timing.retention_seconds / self.speed)
+        return {"created_at": created, "started_at": started, "ended_at": ended, "expires_at": expires}
 
     def create_character(self, name: str) -> Character:
         """Create a character."""
@@ -184,6 +183,11 @@ class Jobs:
     def all(self) -> list[Job]:
         """Every job, oldest first."""
         return list(self._jobs.values())
+
+
+def _directive(prompt: str) -> str:
+    found = DIRECTIVE.search(prompt)
+    return found.group(1) if found else ""
 
 
 def _length(fields: dict[str, Any], kind: str, source: Job | None) -> str:

@@ -53,7 +53,7 @@ class SoraTransferOperator(BaseOperator):
     template_fields: Sequence[str] = ("video", "slug", "sora_conn_id")
     ui_color = "#d7eef5"
 
-    _stop: threading.Event | None = None  # made when the task runs: Airflow copies operators
+    _stop: threading.Event | None = None  # created when the task runs: Airflow copies operators
     _files: Sequence[dict[str, Any]] = ()
 
     def __init__(
@@ -214,9 +214,9 @@ def _optional(values: Sequence[str], variants: tuple[Variant, ...]) -> tuple[Var
 
 def _if_exists(value: Any) -> IfExists:
     allowed: tuple[Literal["skip", "replace", "fail"], ...] = get_args(IfExists)
-    for word in allowed:
-        if value == word:
-            return word
+    for name in allowed:
+        if value == name:
+            return name
     raise SoraConfigError(f"if_exists is {value!r}; it has to be one of {', '.join(allowed)}")
 
 

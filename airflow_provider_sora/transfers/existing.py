@@ -48,7 +48,7 @@ class StoredFile:
 
 
 class ExistingFiles:
-    """Finds the file of one variant of one video, and decides what `if_exists` means for whatever else is found.
+    """Finds the file of one variant of one video, and decides what `if_exists` means for any other.
 
     :param open_store: returns the store once it is open; called as late as possible
     :ivar create_only: whether a file may be written only where there is none

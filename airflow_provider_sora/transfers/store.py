@@ -36,7 +36,7 @@ class Target:
 class ObjectInfo:
     """A file that exists in a store.
 
-    :param metadata: its object metadata, whoever wrote it, with names in lower case
+    :param metadata: its object metadata, of any author, with names in lower case
     """
 
     size_bytes: int

@@ -211,18 +211,18 @@ def test_two_uploads_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> No
 
 
 def test_a_connection_id_is_passed_on_and_none_does_not_hide_that_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[str, dict[str, Any]]] = []
+    created: list[tuple[str, dict[str, Any]]] = []
 
     class Recorded:
         fs = None
 
         def __init__(self, key: str, **named: Any) -> None:
-            made.append((key, named))
+            created.append((key, named))
 
     monkeypatch.setattr("airflow_provider_sora.compat.ObjectStoragePath", Recorded, raising=False)
     FileStore("disk").check("file:///x")
     FileStore(None).check("file://disk@/x")
-    assert made == [("file:///x", {"conn_id": "disk"}), ("file://disk@/x", {})]
+    assert created == [("file:///x", {"conn_id": "disk"}), ("file://disk@/x", {})]
 
 
 def test_an_unknown_scheme_is_refused() -> None:

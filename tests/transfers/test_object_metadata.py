@@ -77,6 +77,11 @@ def test_metadata_of_other_tools_is_no_damage() -> None:
     assert ObjectInfo(1, "", {}).metadata_problem() is None
 
 
+def test_names_are_read_in_any_case_and_no_metadata_is_empty() -> None:
+    assert object_metadata.with_lower_case_names({"Sora-Video-Id": "V"}) == {"sora-video-id": "V"}
+    assert object_metadata.with_lower_case_names(None) == {}
+
+
 def test_every_golden_file_is_tested() -> None:
     others = {"version_1_encoded_id", "version_1_without_digest", "foreign"}
     assert {file.stem for file in FOLDER.iterdir()} == {*READABLE, *UNREADABLE, *others}

@@ -102,13 +102,13 @@ def test_the_last_part_is_sent_with_the_checksum_of_all_bytes(gcs: GCSServer, lo
 
 
 def test_the_connection_and_the_impersonation_chain_reach_the_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[dict[str, Any]] = []
-    monkeypatch.setattr(GCSHook, "__init__", lambda _, **fields: made.append(fields))
+    created: list[dict[str, Any]] = []
+    monkeypatch.setattr(GCSHook, "__init__", lambda _, **fields: created.append(fields))
     operator = SoraToGCSOperator(
         task_id="m", video="v", object_name="gs://b/k", gcp_conn_id="other", impersonation_chain=["a@p", "b@p"]
     )
     assert isinstance(operator.gcs_hook, GCSHook)
-    assert made == [{"gcp_conn_id": "other", "impersonation_chain": ["a@p", "b@p"]}]
+    assert created == [{"gcp_conn_id": "other", "impersonation_chain": ["a@p", "b@p"]}]
 
 
 @pytest.mark.parametrize(
