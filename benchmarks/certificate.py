@@ -1,4 +1,4 @@
-"""A certificate for loopback, made anew for each run."""
+"""A new certificate for loopback for each run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _DAY = datetime.timedelta(days=1)
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """The files of a self-signed certificate to trust, and of the same with its key, for the server."""
-    key = ec.generate_private_key(ec.SECP256R1())  # a handshake with it costs the server least
+    """Write a self-signed certificate; returns its file for clients, and the file with its key for the server."""
+    key = ec.generate_private_key(ec.SECP256R1())  # the cheapest for the server
     certificate = _signed(key)
     trusted, served = folder / "ca.pem", folder / "server.pem"
     trusted.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -1,4 +1,4 @@
-"""Runs processes and says what they cost."""
+"""Runs processes and measures what they cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Cost:
-    """What moving so many bytes took; `peak` is memory above the process before the move, in bytes."""
+    """The cost of moving `size` bytes.
+
+    :param peak: bytes of memory in addition to those before the move
+    """
 
     size: int
     seconds: float
@@ -32,42 +35,42 @@ class Cost:
 
     @property
     def rate(self) -> float:
-        """Bytes in a second."""
+        """Bytes per second."""
         return self.size / self.seconds
 
     @property
     def cpu_per_gib(self) -> float:
-        """Seconds of processor time for each GiB."""
+        """Seconds of CPU time per GiB."""
         return self.cpu * GIB / self.size
 
 
 def reader(env: Mapping[str, str], video: str) -> Cost:
-    """``curl`` into nowhere: no way can read faster."""
+    """``curl`` to the null device: an upper bound for reading."""
     begun = time.perf_counter()
     usage = _ended(_begin([*_curl(env, video), "-o", os.devnull], env))
     return Cost(_size(video), time.perf_counter() - begun, _cpu(usage))
 
 
 def pipeline(env: Mapping[str, str], aws: str, video: str, key: str) -> Cost:
-    """``curl | aws s3 cp -``; the memory is that of aws, curl's is small."""
+    """``curl | aws s3 cp -``; the memory is that of aws, that of curl is small."""
     target = ["-", f"s3://{BUCKET}/{key}", "--endpoint-url", env["BENCHMARK_STORE"], "--only-show-errors"]
     expected = ["--expected-size", str(_size(video))] if _size(video) >= GIB else []
     begun = time.perf_counter()
     source = _begin(_curl(env, video), env, stdout=subprocess.PIPE)
     sink = _begin([aws, "s3", "cp", *target, *expected], env, stdin=source.stdout)
     if source.stdout is not None:
-        source.stdout.close()  # it is the other process's now
+        source.stdout.close()  # the other process has it now
     usages = [_ended(source), _ended(sink)]
     return Cost(_size(video), time.perf_counter() - begun, sum(map(_cpu, usages)), usages[1].ru_maxrss * 1024)
 
 
 def idle_memory(env: Mapping[str, str], aws: str) -> int:
-    """The memory of an ``aws`` that has been imported and does nothing."""
+    """The memory of ``aws`` once it is imported."""
     return int(_ended(_begin([aws, "--version"], env)).ru_maxrss) * 1024
 
 
 def worker(env: Mapping[str, str], way: str, moves: Sequence[tuple[str, str]]) -> tuple[Cost, list[Cost]]:
-    """The cost of a whole process that makes moves of videos to keys, and that of each move in it."""
+    """The cost of a process that moves videos to keys, and that of each move."""
     items = [f"{video}:{key}" for video, key in moves]
     begun = time.perf_counter()
     usage = _ended(_begin([sys.executable, "-m", "benchmarks.worker", way, str(_REPORT), *items], env))

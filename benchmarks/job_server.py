@@ -15,9 +15,9 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from benchmarks.loopback_server import announce, end_with_parent
 from benchmarks.process import cpu_seconds
 from benchmarks.scenario import WARM_UP, WARM_UP_AGE, Scenario
-from benchmarks.wire import announce, end_with_parent
 
 _LONGEST_PAGE = 100
 _QUEUED_SHARE = 0.1  # of a job's time

@@ -1,4 +1,4 @@
-"""What is measured of each way, in which order."""
+"""Measures each way of moving a video: throughput, CPU time, memory, and the used share of a limited bandwidth."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks import commands
+from benchmarks.bucket import Bucket
 from benchmarks.commands import Cost
 from benchmarks.settings import environment
-from benchmarks.store import Store
 from benchmarks.video_server import size_of
 from benchmarks.ways import WAYS
 
 READER = "reader"
 BASE = "pipeline"
 TINY = "video_1m"
-# HttpToS3Operator holds all of a video in memory, more than once.
+# HttpToS3Operator keeps the whole video in memory, more than once.
 SMALL_ONLY = frozenset({"http_to_s3"})
 
-Samples = dict[tuple[str, str], list[float]]  # by way and column, one for each round
+Samples = dict[tuple[str, str], list[float]]  # by way and column, one value for each round
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Videos:
 
 @dataclass
 class Bench:
-    """A pair of servers, and what was measured between them.
+    """A video server and a store, and the samples that were measured between them.
 
-    :param rate: bytes in a second of both, where they are throttled
+    :param rate: the bandwidth of both in bytes per second; 0: no limit
     """
 
     videos_url: str
@@ -47,11 +47,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.env = environment(self.videos_url, self.store_url)
-        self._store = Store(self.store_url)
+        self._bucket = Bucket(self.store_url)
         self._keys = (f"{number}.mp4" for number in itertools.count())
 
     def warm_up(self, way: str) -> None:
-        """Run a way once, so that no round pays for files that are compiled or read for the first time."""
+        """Run a way once, so that no round includes compiling files or reading them for the first time."""
         if way in WAYS:
             self._work(way, [TINY])
         elif way == BASE:
@@ -59,14 +59,14 @@ class Bench:
             self.samples[BASE, "idle"].append(commands.idle_memory(self.env, self.aws))
 
     def throughput(self, way: str, *, large: bool) -> None:
-        """One round as fast as it goes."""
+        """One round without a limit."""
         if way in WAYS:
-            self._throughput_within(way, large=large and way not in SMALL_ONLY)
+            self._throughput_of_ways(way, large=large and way not in SMALL_ONLY)
         else:
             self._throughput_of_commands(way, large=large)
 
     def share(self, way: str) -> None:
-        """One round over the throttled line: how much of it was used."""
+        """One round with limited bandwidth: the share of it that was used."""
         if way == READER:
             return
         small = self.videos.small
@@ -74,20 +74,20 @@ class Bench:
         self._add(way, "line", cost.rate / self.rate)
 
     def _throughput_of_commands(self, way: str, *, large: bool) -> None:
-        """These have no warm form: each is a process for each video."""
+        """Commands have no warm measurement: each video is a new process."""
         small = self._command(way, self.videos.small)
         self._add(way, "whole", small.rate)
         self._add(way, "warm", small.rate)
-        self._weigh(way, small, self._command(way, self.videos.large) if large else None)
+        self._add_costs(way, small, self._command(way, self.videos.large) if large else None)
 
-    def _throughput_within(self, way: str, *, large: bool) -> None:
+    def _throughput_of_ways(self, way: str, *, large: bool) -> None:
         small = self.videos.small
         self._add(way, "whole", self._work(way, [small])[0].rate)
         costs = self._work(way, [TINY, small, small, *([self.videos.large] if large else [])])[1]
         self._add(way, "warm", costs[2].rate)
-        self._weigh(way, costs[2], costs[3] if large else None)
+        self._add_costs(way, costs[2], costs[3] if large else None)
 
-    def _weigh(self, way: str, small: Cost, large: Cost | None) -> None:
+    def _add_costs(self, way: str, small: Cost, large: Cost | None) -> None:
         self._add(way, "peak", small.peak)
         self._add(way, "cpu", (large or small).cpu_per_gib)
         if large is not None:
@@ -112,7 +112,7 @@ class Bench:
 
     def _check(self, moves: Sequence[tuple[str, str]]) -> None:
         for video, key in moves:
-            self._store.remove(key, size_of(video) or 0)
+            self._bucket.check_and_remove(key, size_of(video) or 0)
 
     def _add(self, way: str, column: str, value: float) -> None:
         self.samples[way, column].append(value)

@@ -1,4 +1,4 @@
-"""What a process costs, as Linux counts it."""
+"""CPU time and memory of this process, as Linux counts them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def cpu_seconds() -> float:
 
 
 def resident() -> int:
-    """Bytes of memory in use now."""
+    """The current memory use in bytes."""
     return _status("VmRSS")
 
 
 def peak() -> int:
-    """The most bytes of memory in use at once since `reset_peak`."""
+    """The highest memory use in bytes since `reset_peak`."""
     return _status("VmHWM")
 
 
 def reset_peak() -> None:
-    """Measure the peak anew from here."""
+    """Begin a new measurement of the peak."""
     (_SELF / "clear_refs").write_text("5")
 
 

@@ -1,4 +1,4 @@
-"""The jobs that are waited for: server and waiting process make the same ones of the same few numbers."""
+"""The jobs of a run: the server and the waiting process derive the same jobs from the same numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import asdict, dataclass
 
-# A job that has ended before all others began: waiting for it loads what the first wait of a process loads.
+# A job that ended before all others began: waiting for it imports what the first wait of a process imports.
 WARM_UP = "video_" + "0" * 32
 WARM_UP_AGE = 600.0
 
@@ -16,9 +16,9 @@ class Scenario:
     """Jobs that are submitted together.
 
     :param shortest: seconds of the shortest job; durations are spread evenly up to `longest`
-    :param interval: seconds between two looks at a job
-    :param latency: seconds from a request to its answer
-    :param progress: whether the server shows how far a job has come
+    :param interval: the poll interval in seconds
+    :param latency: seconds from a request to its response
+    :param progress: whether the server reports the progress of a job
     """
 
     count: int
@@ -30,19 +30,19 @@ class Scenario:
 
     @property
     def ids(self) -> list[str]:
-        """The jobs, in the order of their submission."""
+        """The ids of the jobs, in the order of their submission."""
         rng = random.Random(1)  # noqa: S311 - no secret
         return [f"video_{rng.getrandbits(128):032x}" for _ in range(self.count)]
 
     @property
     def durations(self) -> list[float]:
-        """How many seconds each job takes."""
+        """The duration of each job in seconds."""
         rng = random.Random(2)  # noqa: S311 - no secret
         return [rng.uniform(self.shortest, self.longest) for _ in range(self.count)]
 
     @property
     def cap(self) -> float:
-        """Seconds after which a way that has not ended is stopped."""
+        """Seconds after which a way of waiting is stopped."""
         return 3 * self.longest
 
     def __str__(self) -> str:
@@ -53,10 +53,10 @@ class Scenario:
         )
 
     def to_json(self) -> str:
-        """For the command line of another process."""
+        """JSON for the command line of another process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def of_json(cls, text: str) -> Scenario:
-        """What `to_json` gave."""
+        """The scenario that `to_json` has written."""
         return cls(**json.loads(text))

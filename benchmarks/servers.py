@@ -1,4 +1,4 @@
-"""The servers of a run, each a process of its own: ``python -m benchmarks.servers video|sink|moto [--rate BYTES]``."""
+"""The servers of a run, each in its own process: ``python -m benchmarks.servers video|sink|moto [--rate BYTES]``."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from benchmarks.loopback_server import Bandwidth, announce, end_with_parent, serve
 from benchmarks.s3_sink import S3Sink
 from benchmarks.settings import ROOT
 from benchmarks.video_server import VideoServer
-from benchmarks.wire import Line, announce, end_with_parent, serve
 
 
 @contextmanager
 def started(kind: str, env: Mapping[str, str], rate: float = 0) -> Iterator[int]:
-    """The port of a server that lives as long as the context."""
+    """Run a server as long as the context; yields its port."""
     with running(["benchmarks.servers", kind, "--rate", str(rate)], env) as port:
         yield port
 
 
 @contextmanager
 def running(module: Sequence[str], env: Mapping[str, str]) -> Iterator[int]:
-    """The port of a server that a module starts, given with its arguments, and that lives as long as the context."""
+    """Run a module with its arguments, which is a server, as long as the context; yields its port."""
     command = [sys.executable, "-m", *module]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
     ) as process:
         try:
-            assert process.stdout is not None  # noqa: S101 - it was asked for
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
             yield int(process.stdout.readline())
         finally:
             process.terminate()
 
 
 def main() -> None:
-    """Serve until stdin ends."""
+    """Serve until stdin is closed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("video", "sink", "moto"))
-    parser.add_argument("--rate", type=float, default=0, help="bytes in a second; 0: as fast as it goes")
+    parser.add_argument("--rate", type=float, default=0, help="bandwidth in bytes per second; 0: no limit")
     given = parser.parse_args()
     if given.kind == "moto":
         _serve_moto()
     server = VideoServer() if given.kind == "video" else S3Sink()
-    serve(server.handle, Line(given.rate))
+    serve(server.handle, Bandwidth(given.rate))
 
 
 def _serve_moto() -> None:
-    """Moto keeps all bytes and checks them, as a store does; slower than any."""
+    """Moto keeps and checks all bytes, as a real store does, but is slower."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

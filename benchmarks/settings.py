@@ -1,4 +1,4 @@
-"""Where the measured processes find things, with nothing of the user's own settings in it."""
+"""The environment of the measured processes, without any of the user's own settings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / ".build" / "tmp" / "benchmark"
 _KEY = "x" * 8
 
-# Without compiled files every process starts slower; a proxy or a CA bundle is for other places than loopback.
-_LEFT_OUT = ("AIRFLOW_", "AWS_", "PYTHON", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
+# PYTHON…: without compiled files every process starts slower. The proxies are not for loopback.
+_OMITTED = ("AIRFLOW_", "AWS_", "PYTHON", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
 
 
 def base(work: Path = WORK) -> dict[str, str]:
-    """The environment of every process; `work` is where it may leave files."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    """The environment of every process; `work` is its folder for files."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OMITTED)}
     return inherited | {"NO_PROXY": "127.0.0.1", "TMPDIR": str(work)}
 
 
@@ -46,7 +46,7 @@ def environment(videos: str, store: str) -> dict[str, str]:
 
 def waiting_environment(work: Path, connection: str) -> dict[str, str]:
     """The environment of a process that waits for jobs on the server of a connection."""
-    # httpx has a line for each request: what is written down is no part of waiting.
+    # httpx logs each request, which is not part of waiting.
     quiet = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
     return base(work) | _airflow(work) | quiet | {"AIRFLOW_CONN_SORA_DEFAULT": connection}
 

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown."""
+"""The results as Markdown."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _NAMES = {
     "boto3": "`requests` into boto3 `upload_fileobj`",
     "http_to_s3": "`HttpToS3Operator`",
     "ours": "`SoraToS3Operator`",
-    "ours_bare": "the same without Airflow",
+    "ours_bare": "the same, without Airflow",
 }
 
 
 def table(samples: Samples, videos: Videos, columns: Sequence[str]) -> str:
-    """One line for each way, one column for each thing measured: medians of all rounds."""
+    """One row for each way, one column for each measurement: medians of all rounds."""
     small, large = _size(videos.small), _size(videos.large)
     titles = {
         "whole": f"{small}, whole process",
@@ -28,7 +28,7 @@ def table(samples: Samples, videos: Videos, columns: Sequence[str]) -> str:
         "cpu": "CPU s per GiB",
         "peak": f"memory, {small}",
         "peak_large": f"memory, {large}",
-        "line": "share of a 40 MiB/s line",
+        "line": "share of 40 MiB/s",
     }
     ways = [way for way in _NAMES if any(name == way for name, _ in samples)]
     rows = [[_NAMES[way], *(_cell(samples, way, column) for column in columns)] for way in ways]
@@ -36,7 +36,7 @@ def table(samples: Samples, videos: Videos, columns: Sequence[str]) -> str:
 
 
 def absolute(samples: Samples) -> str:
-    """What 1.00 is in this run."""
+    """The throughput that 1.00 stands for in this run."""
     rates = [
         f"{median(samples[BASE, column]) / 2**20:.0f}" for column in ("whole", "large") if (BASE, column) in samples
     ]

@@ -1,6 +1,6 @@
-"""``make benchmark-transfer``: moving a video from a Videos API to S3, this provider's way and others.
+"""``make benchmark-transfer``: moves a video from a Videos API to S3 with this provider and with others.
 
-All servers are on loopback, where the line costs nothing: what is compared is the work of the client.
+All servers are on loopback, where the network costs nothing: the comparison is of the work of the client.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def main() -> None:
     WORK.mkdir(parents=True)
     videos = Videos("video_16m", "video_64m") if given.quick else Videos("video_256m", "video_2g")
     ways = [READER, BASE, *given.ways]
-    with _bench(given.aws, videos, "sink") as bench, _bench(given.aws, videos, "sink", _RATE) as line:
+    with _bench(given.aws, videos, "sink") as bench, _bench(given.aws, videos, "sink", _RATE) as limited:
         _rounds(bench, ways, given.repeat, lambda way: bench.throughput(way, large=True))
-        _rounds(line, ways, given.repeat, line.share)
-    samples = {**bench.samples, **line.samples}
+        _rounds(limited, ways, given.repeat, limited.share)
+    samples = {**bench.samples, **limited.samples}
     print(table(samples, videos, _ALL), "", absolute(samples), sep="\n", flush=True)
     if given.moto:
         with _bench(given.aws, videos, "moto") as moto:
@@ -49,15 +49,17 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeat", type=int, default=3, help="rounds; what is printed are medians")
-    parser.add_argument("--quick", action="store_true", help="small videos: whether all of it works")
-    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="next to the baseline")
-    parser.add_argument("--no-moto", dest="moto", action="store_false", help="leave out the second store")
-    parser.add_argument("--json", type=Path, help="write all samples there")
-    parser.add_argument("--aws", default=os.environ.get("AWS_CLI") or shutil.which("aws"), help="the aws command")
+    parser.add_argument("--repeat", type=int, default=3, help="the number of rounds; the results are medians")
+    parser.add_argument("--quick", action="store_true", help="use small videos, to check that everything works")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="the ways to measure")
+    parser.add_argument("--no-moto", dest="moto", action="store_false", help="skip the second store")
+    parser.add_argument("--json", type=Path, help="a file for all samples")
+    parser.add_argument(
+        "--aws", default=os.environ.get("AWS_CLI") or shutil.which("aws"), help="path of the aws command"
+    )
     given = parser.parse_args()
     if given.aws is None:
-        parser.error("there is no aws command: install awscli, or use `make benchmark-transfer`")
+        parser.error("the aws command was not found: install awscli, or use `make benchmark-transfer`")
     return given
 
 
@@ -68,7 +70,7 @@ def _bench(aws: str, videos: Videos, kind: str, rate: float = 0) -> Iterator[Ben
 
 
 def _rounds(bench: Bench, ways: list[str], repeat: int, measure: Callable[[str], None]) -> None:
-    """Each round measures all ways, every other one backwards, so that a busy minute strikes none alone."""
+    """Each round measures all ways, in alternating order, so that a busy minute does not affect only one."""
     for way in ways:
         bench.warm_up(way)
     for number in range(repeat):

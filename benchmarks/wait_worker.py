@@ -15,10 +15,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.loopback_server import end_with_parent
 from benchmarks.process import cpu_seconds, peak, reset_peak, resident
 from benchmarks.scenario import WARM_UP, WARM_UP_AGE, Scenario
 from benchmarks.wait_ways import WAIT_WAYS, Build, Place, Wait
-from benchmarks.wire import end_with_parent
 
 _TICK = 0.01
 _CALIBRATION_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""The ways within Python from a video to an object; each is imported only by the process that measures it."""
+"""The ways to move a video to an object in Python; each is imported only by the process that measures it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from importlib import import_module
 from typing import Any
 
 BUCKET = "bucket"
-TOKEN = "benchmark"  # noqa: S105 - no server of ours looks at it
+TOKEN = "benchmark"  # noqa: S105 - the servers do not check it
 
 log = logging.getLogger(__name__)
 
-Move = Callable[[str, str], None]  # of a video's id and a key
+Move = Callable[[str, str], None]  # called with a video's id and a key
 
 
 def ours() -> Move:
-    """This provider's operator, made anew for each video as a task makes it."""
+    """This provider's operator, a new one for each video, as in a task."""
     operator = import_module("airflow_provider_sora.transfers.sora_to_s3").SoraToS3Operator
     import_module("airflow.providers.amazon.aws.hooks.s3")
     import_module("boto3")
@@ -31,7 +31,7 @@ def ours() -> Move:
 
 
 def ours_bare() -> Move:
-    """What the operator does, without Airflow around it: its start is no part of moving a video."""
+    """What the operator does, without Airflow, whose start is not part of moving a video."""
     boto3: Any = import_module("boto3")
     config: Any = import_module("airflow_provider_sora.api.http.config")
     client: Any = import_module("airflow_provider_sora.api.client")
@@ -47,7 +47,7 @@ def ours_bare() -> Move:
         read = partial(videos.read_content, requests.DownloadContent(video_id=video))
         target = pipeline.Target(key, video, "video", "video/mp4", create_only=False)
         with stream.ContentStream(read, progress.Progress(video, log), threading.Event()) as content:
-            pipeline.move(content, lambda: bucket, target, pipeline.Parts(5, 8 << 20))
+            pipeline.upload(content, lambda: bucket, target, pipeline.PartPool(5, 8 << 20))
 
     return move
 
@@ -67,7 +67,7 @@ def http_to_s3() -> Move:
 
 
 def boto3_upload() -> Move:
-    """What one writes by hand: the client is kept from one video to the next."""
+    """What one writes by hand; the client is reused for the next video."""
     boto3: Any = import_module("boto3")
     requests: Any = import_module("requests")
     client = boto3.client("s3", endpoint_url=os.environ["BENCHMARK_STORE"])
@@ -75,9 +75,9 @@ def boto3_upload() -> Move:
     def move(video: str, key: str) -> None:
         url = f"{os.environ['BENCHMARK_VIDEOS']}/v1/videos/{video}/content"
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        with requests.get(url, headers=headers, stream=True, timeout=60) as answer:
-            answer.raise_for_status()
-            client.upload_fileobj(answer.raw, BUCKET, key)
+        with requests.get(url, headers=headers, stream=True, timeout=60) as response:
+            response.raise_for_status()
+            client.upload_fileobj(response.raw, BUCKET, key)
 
     return move
 

@@ -1,4 +1,4 @@
-"""An Airflow of our own below .build/: its settings, and a metadata database that is made once."""
+"""A separate Airflow home below .build/: its settings, and a metadata database that is created once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(home: Path, dags: Path, **settings: str) -> dict[str, str]:
-    """The environment of Airflow commands, with nothing of the user's own Airflow in it."""
-    ours = {
+    """The environment of Airflow commands, without any setting of the user's own Airflow."""
+    defaults = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -22,11 +22,11 @@ def environment(home: Path, dags: Path, **settings: str) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    return inherited | ours | settings
+    return inherited | defaults | settings
 
 
 def migrate(home: Path, env: dict[str, str]) -> None:
-    """A migrated metadata database, if `home` has none."""
+    """Create a metadata database, if `home` has none."""
     if (home / "airflow.db").exists():
         return
     home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``make demo``: the content calendar on a real Airflow, against the emulator; ends with a table of what it made."""
+"""``make demo``: runs the content calendar on a real Airflow against the emulator, and prints a table of its videos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTPUT = ROOT / ".build" / "demo"
 
 
 def main() -> int:
-    """Run the DAG; 0 when every video is where it belongs."""
+    """Run the DAG; returns 0 if every video was stored."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
     home = Path(os.environ["AIRFLOW_HOME"])
     with Emulator(speed=2) as emulator:
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def report(code: int, jobs: int) -> int:
-    """Print the table; non-zero when the run or any file is wrong."""
+    """Print the table; returns 1 if the run has failed or a file is missing."""
     log = (OUTPUT / "airflow.log").read_text()
     index = OUTPUT / DAY / "index.json"
     if code or not index.exists():
@@ -60,7 +60,7 @@ def report(code: int, jobs: int) -> int:
 
 
 def row(video: dict[str, Any]) -> tuple[str, ...]:
-    """One line of the table, with the seconds that the file itself shows."""
+    """One row of the table, with the duration by the file itself."""
     path = OUTPUT / DAY / video["files"]["video"]
     with av.open(str(path)) as container:
         seconds = float((container.duration or 0) / av.time_base)

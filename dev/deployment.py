@@ -1,4 +1,4 @@
-"""A whole Airflow 3 on loopback: API server, scheduler, DAG processor and triggerer, each its own process group."""
+"""A complete Airflow 3 on loopback: API server, scheduler, DAG processor and triggerer, each in a process group."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ COMPONENTS = {
     "dag-processor": ["airflow", "dag-processor"],
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
 }
-#: a second one for high availability; it is started by those who ask for it
+#: a second one for high availability; it is not started by default
 SECOND_TRIGGERER = {"second-triggerer": ["airflow", "triggerer", "--skip-serve-logs"]}
-#: a triggerer that stands still loses its triggers to another one after 5 seconds, by default after 30
+#: a triggerer without a heartbeat loses its triggers to another one after 5 seconds; by default after 30
 SMALL_TRIGGERER_LIMITS = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
@@ -37,14 +37,15 @@ _HEALTH = {"metadatabase", "scheduler", "triggerer", "dag_processor"}
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
+    """A free port on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
-    """Poll until `condition` gives something true, which is returned.
+    """Poll until `condition` returns a true value; returns that value.
 
+    :param what: what is waited for, for the error
     :raises TimeoutError: it did not within `seconds`
     """
     end = time.monotonic() + seconds
@@ -52,11 +53,11 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> An
         if found := condition():
             return found
         time.sleep(0.25)
-    raise TimeoutError(f"not within {seconds:g} s: {what}")
+    raise TimeoutError(f"timed out after {seconds:g} s: {what}")
 
 
 class Processes:
-    """Starts and ends Airflow's processes, each in a group of its own.
+    """Starts and stops Airflow's processes, each in its own process group.
 
     :param home: AIRFLOW_HOME; holds the database and the logs
     :param env: the environment of all processes
@@ -82,20 +83,20 @@ class Processes:
         self._processes.pop(name).wait()
 
     def pause(self, name: str) -> None:
-        """SIGSTOP a component and all its children: it stands still, as on a frozen machine."""
+        """SIGSTOP a component and all its children, as on a frozen machine."""
         _signal(self._processes[name], signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        """Let a component go on that was paused."""
+        """SIGCONT a component that was paused, and all its children."""
         _signal(self._processes[name], signal.SIGCONT)
 
     def triggerers(self) -> list[int]:
-        """The ids of all triggerers that have not ended, oldest first, those that stand still included."""
+        """The ids of all triggerers that have not ended, oldest first, including those that are paused."""
         statement = "SELECT id FROM job WHERE job_type = 'TriggererJob' AND end_date IS NULL ORDER BY id"
         return [found[0] for found in self.query(statement)]
 
     def heartbeat(self, triggerer: int) -> float:
-        """When a triggerer was last heard of, in unix seconds."""
+        """The time of a triggerer's last heartbeat, in unix seconds."""
         [[moment]] = self.query("SELECT latest_heartbeat FROM job WHERE id = ?", str(triggerer))
         return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
 
@@ -109,19 +110,19 @@ class Processes:
             return database.execute(statement, values).fetchall()
 
     def stop(self) -> None:
-        """End everything that was started."""
+        """Stop all components."""
         for process in self._processes.values():
-            _signal(process, signal.SIGCONT)  # whatever stands still hears of its end only then
+            _signal(process, signal.SIGCONT)  # a paused process receives SIGTERM only then
             _signal(process, signal.SIGTERM)
         for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=20)
-            _signal(process, signal.SIGKILL)  # whatever children are left
+            _signal(process, signal.SIGKILL)  # children that still run
             process.wait()
         self._processes.clear()
 
     def check(self) -> None:
-        """Check that all still run.
+        """Check that all components are running.
 
         :raises RuntimeError: one has ended by itself
         """
@@ -131,7 +132,7 @@ class Processes:
 
 
 class Deployment(Processes):
-    """A whole Airflow 3; a context manager.
+    """A complete Airflow 3; a context manager.
 
     :param home: AIRFLOW_HOME; holds the database and the logs
     :param dags: the DAG folder
@@ -179,14 +180,14 @@ class Deployment(Processes):
         self.stop()
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run of a DAG once it has been read; the run's id."""
+        """Start a run of a DAG once it is parsed; returns the id of the run."""
         until(lambda: self.is_known(dag_id), f"DAG {dag_id} is known")
         body = {"logical_date": None, "conf": conf}
-        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body, headers=self._headers())
-        return str(answer.raise_for_status().json()["dag_run_id"])
+        response = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body, headers=self._headers())
+        return str(response.raise_for_status().json()["dag_run_id"])
 
     def is_known(self, dag_id: str) -> bool:
-        """Whether a DAG has been read."""
+        """Whether a DAG is parsed."""
         return self._get(f"/dags/{dag_id}").status_code == 200
 
     def runs(self, dag_id: str) -> list[str]:
@@ -205,7 +206,7 @@ class Deployment(Processes):
         return instances
 
     def task_states(self, dag_id: str, run_id: str) -> Counter[str]:
-        """How many task instances of a run are in which state."""
+        """The number of task instances of a run in each state."""
         path, counts = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", Counter[str]()
         total = 1
         while counts.total() < total:
@@ -215,10 +216,10 @@ class Deployment(Processes):
         return counts
 
     def results(self, dag_id: str, run_id: str, task_id: str, count: int) -> list[Any]:
-        """What the mapped instances of a task returned."""
+        """The return values of the mapped instances of a task."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-        answers = (self._get(f"{path}?map_index={index}&deserialize=true") for index in range(count))
-        return [answer.raise_for_status().json()["value"] for answer in answers]
+        responses = (self._get(f"{path}?map_index={index}&deserialize=true") for index in range(count))
+        return [response.raise_for_status().json()["value"] for response in responses]
 
     def fail_task(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Mark a task as failed, as a user does in the UI."""
@@ -249,7 +250,7 @@ class Deployment(Processes):
         return {}
 
     def is_healthy(self) -> bool:
-        """Whether every component says so.
+        """Whether every component reports that it is healthy.
 
         :raises RuntimeError: one has ended by itself
         """

@@ -1,4 +1,4 @@
-"""Airflow 2 on loopback: a scheduler, which runs one task after another on SQLite, and a triggerer."""
+"""Airflow 2 on loopback: a scheduler, which runs one task at a time on SQLite, and a triggerer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ COMPONENTS = {
 
 
 class Airflow2Deployment(Processes):
-    """Starts and ends the processes; a context manager. Runs are started and read without a web server."""
+    """Starts and stops the processes; a context manager. Runs are started and observed without a web server."""
 
     def __init__(self, home: Path, dags: Path, **settings: str) -> None:
-        ours = {
+        defaults = {
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         } | SMALL_TRIGGERER_LIMITS
-        super().__init__(home, environment(home, dags, **(ours | settings)), COMPONENTS)
+        super().__init__(home, environment(home, dags, **(defaults | settings)), COMPONENTS)
 
     def __enter__(self) -> Airflow2Deployment:
         migrate(self.home, self.env)
@@ -39,7 +39,7 @@ class Airflow2Deployment(Processes):
         self.stop()
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run of a DAG once it has been read; the run's id."""
+        """Start a run of a DAG once it is parsed; returns the id of the run."""
         until(lambda: self.query("SELECT 1 FROM dag WHERE dag_id = ?", dag_id), f"DAG {dag_id} is known")
         run_id = f"test__{uuid.uuid4().hex}"
         command = ["airflow", "dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf)]

@@ -1,15 +1,15 @@
-"""Mutants that no test can notice, with the reason: by module, then by the source line and what was changed in it.
+"""Equivalent mutants, which no test can detect, with the reason: by module, then by the source line and its change.
 
-A line that is changed or gone makes its entry an error, so that each is looked at again.
+An entry whose line was changed or removed is an error, so that each is reviewed.
 """
 
 from __future__ import annotations
 
 _PAUSE = "def _pause(wait: Wait, now: float, history: Sequence[float], jitter: float, least: float = 0.0) -> float:"
 _BLOCK = "_BLOCK_BYTES = 1024 * 1024"
-_ANY_BLOCK = "a digest is the same whatever the size of the blocks that are read"
+_ANY_BLOCK = "the digest does not depend on the size of the blocks that are read"
 _PUT = "upload.send(1, part)"
-_NO_NUMBER = "a file's parts come in order: their numbers are not looked at"
+_NO_NUMBER = "the parts of a file arrive in order: their numbers are not used"
 
 _SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
 
@@ -38,7 +38,7 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         ("OLD = 0", "0 becomes -1"): "only the order of the ages counts",
     },
     "submission/prompts.py": {
-        (_SELECTORS, "65040 becomes 65041"): "U+FE10 is normalized to a comma before it is looked at",
+        (_SELECTORS, "65040 becomes 65041"): "U+FE10 is normalized to a comma before it is checked",
         (_SELECTORS, "65024 becomes 65023"): "U+FDFF is a symbol anyway",
         ("break", "Break becomes Continue"): "a text without escapes stays as it is, however often it is unescaped",
     },
@@ -54,11 +54,11 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         (_PUT, "1 becomes 0"): _NO_NUMBER,
     },
     "transfers/mover.py": {
-        ("done = existing.look({key: None}, must_know=True)", "True becomes False"): (
-            "what exists is an error only where if_exists is not replace, and there a look does not depend on it"
+        ("stored = existing.find([key], even_to_replace=True)", "True becomes False"): (
+            "a file that exists is an error only where if_exists is not replace, and there it makes no difference"
         ),
     },
     "transfers/s3_store.py": {
-        ('if DIGEST_KEY not in labels and head.get("TagCount", 1):', "1 becomes 2"): "any count but 0 is true",
+        ('if DIGEST_KEY not in metadata and head.get("TagCount", 1):', "1 becomes 2"): "any count but 0 is true",
     },
 }

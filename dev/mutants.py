@@ -1,10 +1,10 @@
-"""Plants defects into a module, one at a time, and says which of them its tests do not notice.
+"""Plants defects into a module, one at a time, and reports those that its tests do not detect.
 
     make mutants
     make mutants ARGS="--only transfers/mover.py --sample 40 --seed 1"
 
 Each mutant runs in a fork of a process that has everything imported but this package: the tests then import the
-package, with the defect in it. A mutant is killed by a test that fails, or that takes too long.
+package, with the defect in it. A mutant is killed by a test that fails or takes too long.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
             ("polling", "numbers polling", (f"{_POLLER}tracker.py", "tests/api/test_client.py")),
         )
     },
-    # The parts by themselves; the poller as a whole takes half a minute.
+    # Each module by itself: the tests of the complete poller take half a minute.
     **{
         f"api/poller/{module}.py": tuple(f"{_POLLER}{name}.py" for name in tests.split())
         for module, tests in (
@@ -76,15 +76,21 @@ TARGETS: dict[str, tuple[str, ...]] = {
         )
     },
     "api/content/*.py": tuple(f"{_CONTENT}{name}.py" for name in ("containers", "reading", "resume", "throughput")),
-    "transfers/mover.py": ("tests/transfers/test_mover.py",),
-    "transfers/s3_store.py": ("tests/transfers/test_s3_store.py",),
+    "transfers/mover.py": tuple(
+        f"tests/transfers/test_{name}.py" for name in ("mover", "mover_verification", "existing")
+    ),
+    "transfers/existing.py": ("tests/transfers/test_existing.py",),
+    "transfers/object_metadata.py": ("tests/transfers/test_object_metadata.py",),
+    "transfers/s3_store.py": tuple(
+        f"tests/transfers/test_s3_{name}.py" for name in ("store", "checksums", "completion")
+    ),
     "transfers/gcs_store.py": ("tests/transfers/test_gcs_store.py",),
     "transfers/file_store.py": ("tests/transfers/test_file_store.py",),
 }
 
 
 @dataclass(frozen=True)
-class Target:
+class CheckedModule:
     """A module, by its path below the package, and its tests."""
 
     path: str
@@ -113,10 +119,10 @@ class Score:
         return 100.0 * self.killed / count if count else 100.0
 
 
-def targets(only: Sequence[str]) -> list[Target]:
+def targets(only: Sequence[str]) -> list[CheckedModule]:
     """The modules, or those of them that `only` names."""
     found = [
-        Target(str(file.relative_to(ROOT / PACKAGE)), tests)
+        CheckedModule(str(file.relative_to(ROOT / PACKAGE)), tests)
         for pattern, tests in TARGETS.items()
         for file in sorted((ROOT / PACKAGE).glob(pattern))
     ]
@@ -126,7 +132,7 @@ def targets(only: Sequence[str]) -> list[Target]:
     return [target for target in found if not only or any(name in target.path for name in only)]
 
 
-def candidates(target: Target) -> list[Mutation]:
+def candidates(target: CheckedModule) -> list[Mutation]:
     """The mutants of a module that a test could notice.
 
     :raises SystemExit: the list of equivalent mutants names a line that is no longer there
@@ -144,9 +150,9 @@ def _key(mutation: Mutation) -> tuple[str, str]:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Hands out a module with a defect in it in place of the one on disk."""
+    """Imports a module with a defect in place of the one on disk."""
 
-    def __init__(self, target: Target, tree: ast.Module) -> None:
+    def __init__(self, target: CheckedModule, tree: ast.Module) -> None:
         self._target = target
         self._tree = tree
 
@@ -161,12 +167,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._tree, str(self._target.file), "exec"), module.__dict__)  # noqa: S102
 
 
-def passes(target: Target, tree: ast.Module, within_seconds: float) -> bool:
+def passes(target: CheckedModule, tree: ast.Module, within_seconds: float) -> bool:
     """Whether the tests pass, in a fork of this process, with this in place of the module."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        os.setsid()  # so that whatever the tests start ends with them
+        os.setsid()  # so that all processes that the tests start can be ended with them
         os.close(reader)
         _run_tests(target, tree, writer)
     os.close(writer)
@@ -179,7 +185,7 @@ def passes(target: Target, tree: ast.Module, within_seconds: float) -> bool:
         os.waitpid(child, 0)
 
 
-def _run_tests(target: Target, tree: ast.Module, writer: int) -> None:
+def _run_tests(target: CheckedModule, tree: ast.Module, writer: int) -> None:
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silence, stream)
@@ -194,8 +200,8 @@ def _run_tests(target: Target, tree: ast.Module, writer: int) -> None:
         os._exit(0)
 
 
-def import_libraries(target: Target) -> None:
-    """Import whatever the tests import, and forget what is to have defects in it, and what has imported that."""
+def import_libraries(target: CheckedModule) -> None:
+    """Import what the tests import, and remove this package and the tests from the imported modules again."""
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *target.tests])
     for name in list(sys.modules):
@@ -203,7 +209,7 @@ def import_libraries(target: Target) -> None:
             del sys.modules[name]
 
 
-def judge(target: Target, chosen: list[Mutation]) -> Score:
+def judge(target: CheckedModule, chosen: list[Mutation]) -> Score:
     """Run the tests of a module with each of these defects."""
     import_libraries(target)
     begun = time.monotonic()
@@ -239,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{target.path}: {score.killed} of {len(chosen)} killed ({score.percent:.1f} %) in {seconds:.0f} s")
     total = Score(sum(score.killed for score in scores), [one for score in scores for one in score.survivors])
     count = total.killed + len(total.survivors)
-    print(f"{total.percent:.1f} % of {count} mutants killed, {LEAST_PERCENT:g} % are asked for")
+    print(f"{total.percent:.1f} % of {count} mutants killed, at least {LEAST_PERCENT:g} % are required")
     return int(total.percent < LEAST_PERCENT)
 
 

@@ -1,4 +1,4 @@
-"""Small defects, planted into a module one at a time: what the tests of `dev.mutants` have to notice."""
+"""Generates mutants: one small defect in a module at a time, which its tests have to detect (`dev.mutants`)."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _OTHER_OPERATOR: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
-# Whoever reads a log misses a line of it; no promise is broken.
+# Tests need not notice a line that is missing from a log.
 _LOGGERS = frozenset({"log", "logger", "logging"})
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One defect.
+    """One mutant.
 
     :param line: the number of the source line it is on
     :param text: that line, without its indentation
@@ -142,7 +142,7 @@ def _not(node: ast.UnaryOp) -> Iterator[_Change]:
 
 def _condition(node: ast.If | ast.While | ast.IfExp) -> Iterator[_Change]:
     if isinstance(node.test, ast.Compare | ast.UnaryOp | ast.Constant):
-        return  # these are changed themselves
+        return  # these are changed by themselves
 
     def negate(found: ast.AST) -> ast.AST:
         found.test = ast.UnaryOp(ast.Not(), found.test)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""``make ui``: Airflow's UI on loopback with the examples and the emulator, until Ctrl-C."""
+"""``make ui``: serves Airflow's UI on loopback with the examples and the emulator, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
         }
         print(f"Starting Airflow; its files are in {home}", flush=True)
         with Deployment(home, ROOT / "example_dags", **settings) as airflow:
-            print(f"Airflow's UI:  {airflow.url}  (no password: everybody here is admin)")
+            print(f"Airflow's UI:  {airflow.url}  (no password: every user is an admin)")
             print(f"Videos API:    {emulator.base_url}  (API key {emulator.api_key})")
             print(f"Trigger content_calendar with target = {output.as_uri()}; Ctrl-C ends everything.", flush=True)
             ended = threading.Event()

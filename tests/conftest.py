@@ -43,7 +43,7 @@ def pytest_unconfigure() -> None:
 # The official client has these calls only since the autumn of 2025, so it is not among the lowest versions.
 collect_ignore = [] if importlib.util.find_spec("openai") else ["emulator/test_emulator.py", "interop"]
 
-pytest_plugins = ["tests.transfers.stores", "tests.transfers.targets"]
+pytest_plugins = ["tests.transfers.servers", "tests.transfers.destinations"]
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""A Videos API server for laptops, CI and your own tests: real HTTP, real MP4s, faults on demand, time under control.
+"""A Videos API server for laptops, CI and your own tests: real HTTP, real MP4s, faults on demand, a clock to control.
 
     python -m airflow_provider_sora.emulator
 
-or, in a test, ``with Emulator() as emulator`` or the pytest fixture ``sora_emulator``; needs the extra ``emulator``.
+In a test, use ``with Emulator() as emulator`` or the pytest fixture ``sora_emulator``. Needs the extra ``emulator``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "Emulator", "Fault"]
 
-_HOMES = {"Clock": "clock", "Emulator": "server", "Fault": "faults"}
+_MODULES = {"Clock": "clock", "Emulator": "server", "Fault": "faults"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -11,19 +11,25 @@ from airflow_provider_sora.emulator.server import DEFAULT_API_KEY, Emulator
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_sora.emulator",
-        description="A Videos API server that makes small real MP4s. It keeps nothing when it ends.",
+        description="A Videos API server that makes small real MP4s. Nothing is kept when it ends.",
     )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8787, help="0 for a free one (default: %(default)s)")
-    parser.add_argument("--api-key", default=DEFAULT_API_KEY, help="'' to ask for none (default: %(default)s)")
-    parser.add_argument("--dialect", default="openai", choices=DIALECTS, help="the server to behave like")
-    parser.add_argument("--queued-seconds", type=float, default=Timing.queued_seconds, metavar="S")
-    parser.add_argument("--render-seconds", type=float, default=Timing.render_seconds, metavar="S")
-    parser.add_argument("--retention-seconds", type=float, default=Timing.retention_seconds, metavar="S")
-    parser.add_argument("--speed", type=float, default=1.0, help="divides all durations (default: %(default)s)")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    add("--port", type=int, default=8787, help="the port to listen on; 0 for a free one (default: %(default)s)")
+    add("--api-key", default=DEFAULT_API_KEY, help="the key for requests; '' for none (default: %(default)s)")
+    add("--dialect", default="openai", choices=DIALECTS, help="the server to imitate (default: %(default)s)")
+    for name, meaning in (
+        ("queued", "how long a job is queued"),
+        ("render", "how long a job is in progress"),
+        ("retention", "how long the content of a finished job is kept"),
+    ):
+        default = getattr(Timing, f"{name}_seconds")
+        text = f"{meaning} (default: %(default)g)"
+        add(f"--{name}-seconds", type=float, default=default, metavar="S", help=text)
+    add("--speed", type=float, default=1.0, help="divides all durations (default: %(default)g)")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The emulator's time, which a test can move."""
+"""The emulator's clock, which a test can advance."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 
 
 class Clock:
-    """Unix seconds that go on by themselves, or only when told to.
+    """Unix seconds.
 
-    :param running: whether time passes by itself
+    :param running: whether time passes by itself; otherwise only `advance` moves it
     """
 
     def __init__(self, *, running: bool = True) -> None:
@@ -23,5 +23,5 @@ class Clock:
         return self._start + passed + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Move the clock forward by `seconds`."""
         self._offset += seconds

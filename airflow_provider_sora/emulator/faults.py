@@ -1,4 +1,4 @@
-"""What goes wrong, when, and how often."""
+"""The faults that a user has ordered: what goes wrong, when, and how often."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Effect = Literal[
     "expire",
 ]
 
-# What content is like, whatever else goes wrong with the same request.
-ON_TOP: frozenset[Effect] = frozenset({"no_range", "changed"})
+# These change the content, and combine with another fault of the same request.
+CONTENT_EFFECTS: frozenset[Effect] = frozenset({"no_range", "changed"})
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Fault:
 
     :param route: ``create``, ``extend``, ``edit``, ``remix``, ``create_character``, ``get_character``, ``retrieve``,
         ``list``, ``delete`` or ``content``
-    :param effect: ``status`` answers with `status`; ``drop`` closes the connection; ``slow`` answers `seconds` late;
-        ``truncate`` sends content, or the part of it that was asked for, with `fraction` of its bytes and the full
-        length, then closes; ``wrong_type`` sends a JSON text as content with status 200; ``redirect`` sends for content
-        to `url`; ``no_range`` sends content as a server does that knows neither ``Range`` nor ``ETag``; ``changed``
-        sends another version of it (these two come on top of another fault that the same request meets); ``fail_job``
-        accepts the job and lets it fail with `code` and `message`; ``expire`` accepts it and forgets its content at
-        once; ``elsewhere`` accepts it and refuses its content, which is at `url`, as the video says
-    :param times: how often; -1 for ever
-    :param skip: how many requests of the route to let pass first
-    :param accept: with ``status`` and ``drop``: do the work all the same, so that only the answer is lost
-    :param retry_after: with ``status``: the header's seconds
+    :param effect: ``status`` responds with `status`; ``drop`` closes the connection; ``slow`` responds `seconds` late;
+        ``truncate`` sends `fraction` of the requested content under its full length, then closes the connection;
+        ``wrong_type`` sends JSON as content with status 200; ``redirect`` redirects a request for content to `url`;
+        ``no_range`` sends content without support for ``Range`` and ``ETag``; ``changed`` sends another version of the
+        content (these two combine with another fault of the same request); ``fail_job`` accepts the job, which fails
+        with `code` and `message`; ``expire`` accepts the job, whose content expires at once; ``elsewhere`` accepts the
+        job, whose content is at `url`, as the video says, and is refused here
+    :param times: how many requests it affects; -1 for all
+    :param skip: how many requests of the route it leaves alone first
+    :param accept: with ``status`` and ``drop``: process the request all the same, so that only the response is lost
+    :param retry_after: with ``status``: the seconds in the header ``Retry-After``
     """
 
     route: Route
@@ -58,7 +58,7 @@ class Fault:
     fraction: float = 0.5
     url: str = ""
     code: str = "server_error"
-    message: str = "a fault that the emulator was asked for"
+    message: str = "injected by the emulator"
 
     def __post_init__(self) -> None:
         for name, allowed in (("route", get_args(Route)), ("effect", get_args(Effect))):
@@ -67,51 +67,52 @@ class Fault:
 
 
 class Faults:
-    """The faults still to come, in the order they were added."""
+    """The faults that are pending, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[_Pending] = []
 
     def add(self, fault: Fault) -> None:
-        """Let this go wrong from now on."""
+        """Add a fault; it affects requests from now on."""
         with self._lock:
             self._pending.append(_Pending(fault, fault.skip, fault.times))
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         with self._lock:
             self._pending.clear()
 
     def take(self, route: Route) -> Fault | None:
-        """The fault that this request of `route` meets, if any; it is used up by that."""
+        """The fault of this request of `route`, if any, which counts as one of its `times`."""
         with self._lock:
-            due = next((p for p in self._of(route, on_top=False) if p.is_due()), None)
+            due = next((p for p in self._of(route, changes_content=False) if p.is_due()), None)
             if due is None:
                 return None
             due.left -= 1
             return due.fault
 
     def give_back(self, fault: Fault) -> None:
-        """Let it happen to the next request instead: the server has refused this one by itself."""
+        """Count a fault for the next request instead: the server has refused this one by itself."""
         with self._lock:
             next(p for p in self._pending if p.fault is fault).left += 1
 
-    def take_on_top(self, route: Route) -> frozenset[Effect]:
-        """What this request of `route` meets besides (`ON_TOP`); it is used up by that."""
+    def take_content_effects(self, route: Route) -> frozenset[Effect]:
+        """The `CONTENT_EFFECTS` of this request of `route`, each of which counts as one of its `times`."""
         with self._lock:
-            due = [pending for pending in self._of(route, on_top=True) if pending.is_due()]
+            due = [pending for pending in self._of(route, changes_content=True) if pending.is_due()]
             for pending in due:
                 pending.left -= 1
             return frozenset(pending.fault.effect for pending in due)
 
-    def _of(self, route: Route, *, on_top: bool) -> Iterator[_Pending]:
-        return (p for p in self._pending if p.fault.route == route and (p.fault.effect in ON_TOP) == on_top)
-
     def to_json(self) -> list[dict[str, Any]]:
-        """The faults still to come."""
+        """The pending faults."""
         with self._lock:
             return [{**asdict(p.fault), "times": p.left, "skip": p.skip} for p in self._pending if p.left]
+
+    def _of(self, route: Route, *, changes_content: bool) -> Iterator[_Pending]:
+        of_route = (pending for pending in self._pending if pending.fault.route == route)
+        return (pending for pending in of_route if (pending.fault.effect in CONTENT_EFFECTS) == changes_content)
 
 
 @dataclass

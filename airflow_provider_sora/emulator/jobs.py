@@ -1,4 +1,4 @@
-"""The jobs of the emulator: a state machine that is told the time, without HTTP and without threads of its own."""
+"""The jobs of the emulator: a state machine that is given the time; it has neither HTTP nor threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# What a prompt can ask for, where its writer has no other hold on the emulator: "[emulator:moderation]".
+# What a prompt can request, for users who cannot reach the emulator otherwise: "[emulator:moderation]".
 DIRECTIVE = re.compile(r"\[emulator:(fail|moderation|expire|stuck)\]")
 _FAILURES = {
     "fail": ("server_error", "The video could not be generated."),
@@ -18,7 +18,7 @@ _FAILURES = {
 
 @dataclass(frozen=True)
 class Timing:
-    """How long things take, in seconds of the emulator's clock."""
+    """How long a job is queued, rendered and kept, in seconds of the emulator's clock."""
 
     queued_seconds: float = 1.0
     render_seconds: float = 6.0
@@ -27,7 +27,10 @@ class Timing:
 
 @dataclass
 class Job:
-    """One video job; `error` is code and message of the failure it is heading for."""
+    """One video job.
+
+    :param error: code and message of the failure with which it will end
+    """
 
     id: str
     created_at: float
@@ -45,7 +48,7 @@ class Job:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def status(self, now: float) -> str:
-        """The API's word for where the job is."""
+        """The status, in the API's words."""
         if now >= self.ended_at:
             return "failed" if self.error else "completed"
         return "in_progress" if now >= self.started_at else "queued"
@@ -63,7 +66,7 @@ class Job:
         """The Video of the API, with every field of the official schema."""
         status = self.status(now)
         failure = self.error if status == "failed" else None
-        shown = {
+        fields = {
             "id": self.id,
             "object": "video",
             "model": self.model,
@@ -78,7 +81,7 @@ class Job:
             "remixed_from_video_id": self.remixed_from,
             "error": {"code": failure[0], "message": failure[1]} if failure else None,
         }
-        return shown | ({"url": self.url} if self.url and status == "completed" else {})
+        return fields | ({"url": self.url} if self.url and status == "completed" else {})
 
 
 @dataclass
@@ -90,14 +93,14 @@ class Character:
     created_at: float
 
     def to_json(self) -> dict[str, Any]:
-        """The character as the API answers it."""
+        """The character as the API returns it."""
         return {"id": self.id, "name": self.name, "created_at": int(self.created_at)}
 
 
 class Jobs:
     """All jobs, oldest first, and all characters.
 
-    :param now: tells unix seconds
+    :param now: returns the time in unix seconds
     :param speed: divides every duration
     """
 
@@ -124,29 +127,21 @@ class Jobs:
 
         :param kind: ``create``, ``extend``, ``edit`` or ``remix``
         :param source: the video it starts from
-        :param error: let it fail so
-        :param expired: forget its content as soon as it is done
-        :param url: where its content is, if not here
+        :param error: code and message with which it fails
+        :param expired: whether its content expires as soon as it is done
+        :param url: the URL of its content on another server
         """
-        now = self.now()
         prompt = str(fields["prompt"])
-        found = DIRECTIVE.search(prompt)
-        wish = found.group(1) if found else ""
-        started = now + self.timing.queued_seconds / self.speed
-        ended = float("inf") if wish == "stuck" else started + self.timing.render_seconds / self.speed
-        retention = 0.0 if expired or wish == "expire" else self.timing.retention_seconds / self.speed
+        directive = _directive(prompt)
         job = Job(
             id=video_id or f"video_{secrets.token_hex(16)}",
-            created_at=now,
-            started_at=started,
-            ended_at=ended,
-            expires_at=ended + retention,
+            **self._times(stuck=directive == "stuck", expired=expired or directive == "expire"),
             prompt=prompt,
             model=str(fields.get("model") or (source.model if source else "sora-2")),
             seconds=_length(fields, kind, source),
             size=str(fields.get("size") or (source.size if source else "720x1280")),
             kind=kind,
-            error=error or _FAILURES.get(wish),
+            error=error or _FAILURES.get(directive),
             remixed_from=source.id if source and kind == "remix" else None,
             url=url,
             fields=fields,
@@ -155,22 +150,29 @@ class Jobs:
         self.creates += 1
         return job
 
+    def _times(self, *, stuck: bool, expired: bool) -> dict[str, float]:
+        created = self.now()
+        started = created + self.timing.queued_seconds / self.speed
+        ended = float("inf") if stuck else started + self.timing.render_seconds / self.speed
+        expires = ended + (0.0 if expired else self.timing.retention_seconds / self.speed)
+        return {"created_at": created, "started_at": started, "ended_at": ended, "expires_at": expires}
+
     def create_character(self, name: str) -> Character:
-        """Make a character."""
+        """Create a character."""
         character = Character(f"char_{secrets.token_hex(12)}", name, self.now())
         self.characters[character.id] = character
         return character
 
     def get(self, job_id: str) -> Job | None:
-        """A job, or None."""
+        """The job with an id, or None."""
         return self._jobs.get(job_id)
 
     def delete(self, job_id: str) -> None:
-        """Forget a job."""
+        """Remove a job."""
         self._jobs.pop(job_id, None)
 
     def page(self, limit: int, order: str, after: str | None) -> tuple[list[Job], bool]:
-        """One page of the list, and whether more follow."""
+        """One page of the list, and whether more pages follow."""
         jobs = list(self._jobs.values())
         if order == "desc":
             jobs.reverse()
@@ -183,9 +185,14 @@ class Jobs:
         return list(self._jobs.values())
 
 
+def _directive(prompt: str) -> str:
+    found = DIRECTIVE.search(prompt)
+    return found.group(1) if found else ""
+
+
 def _length(fields: dict[str, Any], kind: str, source: Job | None) -> str:
-    """The video's length; an extension's is that of the whole."""
-    asked = str(fields.get("seconds") or "4")
+    """The video's length; that of an extension is the length of the whole video."""
+    requested = str(fields.get("seconds") or "4")
     if source is None:
-        return asked
-    return str(int(source.seconds) + int(asked)) if kind == "extend" else source.seconds
+        return requested
+    return str(int(source.seconds) + int(requested)) if kind == "extend" else source.seconds

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sora_emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """A Videos API server on a free port, its clock running; the connection ``sora_default`` leads to it."""
+    """A Videos API server on a free port, with a running clock; the connection ``sora_default`` leads to it."""
     from airflow_provider_sora.emulator.server import Emulator
 
     with Emulator() as emulator:

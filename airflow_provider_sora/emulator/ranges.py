@@ -1,4 +1,4 @@
-"""The whole of a body or a part of it, as file servers hand them out (RFC 9110, section 14)."""
+"""Range requests, as file servers answer them (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 
-def respond(body: bytes, media_type: str, asked: Mapping[str, str]) -> Response:
-    """The whole, or the part that the request's headers `asked` for, of the version they name."""
+def respond(body: bytes, media_type: str, request_headers: Mapping[str, str]) -> Response:
+    """The whole body, or the part that the request has asked for if that is of the same version."""
     version = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": version, "Accept-Ranges": "bytes"}
-    part = _part(asked.get("range", ""), len(body)) if asked.get("if-range", version) == version else None
+    same_version = request_headers.get("if-range", version) == version
+    part = _part(request_headers.get("range", ""), len(body)) if same_version else None
     if part is None:
         return Response(body, 200, headers, media_type)
     if not part:
@@ -22,9 +23,9 @@ def respond(body: bytes, media_type: str, asked: Mapping[str, str]) -> Response:
     return Response(body[part.start : part.stop], 206, headers, media_type)
 
 
-def _part(asked: str, size: int) -> range | None:
-    """The bytes asked for, none of them if there are none such; None to ignore it: no range, several, nonsense."""
-    found = re.fullmatch(r"bytes=([0-9]{0,19})-([0-9]{0,19})", asked)
+def _part(requested: str, size: int) -> range | None:
+    """The requested bytes, which may be none; None where the header has no range, several, or is invalid: ignore it."""
+    found = re.fullmatch(r"bytes=([0-9]{0,19})-([0-9]{0,19})", requested)
     if not found or found[0] == "bytes=-":
         return None
     first, last = found.groups()

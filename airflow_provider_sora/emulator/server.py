@@ -1,4 +1,4 @@
-"""The emulator as a server in a thread of its own."""
+"""The emulator as a server in a separate thread."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import threading
 
 import uvicorn
 
-from airflow_provider_sora.emulator.app import ConnectionInScope, VideosApi
+from airflow_provider_sora.emulator.app import VideosApi
 from airflow_provider_sora.emulator.clock import Clock
 from airflow_provider_sora.emulator.dialects import DIALECTS
 from airflow_provider_sora.emulator.faults import Faults
+from airflow_provider_sora.emulator.faulty_responses import ConnectionInScope
 from airflow_provider_sora.emulator.jobs import Jobs, Timing
 
 DEFAULT_API_KEY = "sora-emulator"
@@ -20,12 +21,12 @@ DEFAULT_API_KEY = "sora-emulator"
 class Emulator:
     """A Videos API server on loopback; a context manager.
 
-    :param api_key: what clients have to send; None: nothing
-    :param clock: the server's time; a `Clock(running=False)` stands until it is moved
+    :param api_key: the key that requests need; None: they need none
+    :param clock: the server's clock; a `Clock(running=False)` stands still until it is advanced
     :param timing: how long jobs take
     :param speed: divides all durations
     :param port: 0 for a free one
-    :param dialect: the server to behave like: a name from `dialects.DIALECTS`
+    :param dialect: the server to imitate: a name from `dialects.DIALECTS`
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Emulator:
 
     @property
     def base_url(self) -> str:
-        """What belongs into a connection's Host."""
+        """The URL for the Host of a connection."""
         return f"http://{self.host}:{self.port}{self.dialect.base_path}"
 
     @property
@@ -73,7 +74,7 @@ class Emulator:
 
     @property
     def requests(self) -> list[dict[str, object]]:
-        """What was asked for, in order: route, path, query, status."""
+        """The requests, in order: route, path, query and status of each."""
         return self._api.log.entries
 
     def connection(self) -> str:
@@ -81,7 +82,7 @@ class Emulator:
         return json.dumps({"conn_type": "sora", "host": self.base_url, "password": self.api_key})
 
     def start(self) -> Emulator:
-        """Serve until `stop`."""
+        """Begin to serve; `stop` ends it."""
         self._thread.start()
         return self
 

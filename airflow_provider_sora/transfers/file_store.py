@@ -1,4 +1,4 @@
-"""Whatever else Airflow's ObjectStoragePath reaches: mounted disks, SFTP, Azure, HDFS, memory ..."""
+"""Every other storage that Airflow's ObjectStoragePath reaches: mounted disks, SFTP, Azure, HDFS, memory ..."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 class FileStore(Store):
-    """A file system, addressed by whole URLs; it has no room for labels.
+    """A file system whose keys are whole URLs; it keeps no object metadata.
 
-    :param conn_id: its connection, which may stand in the URL too
+    :param conn_id: its connection, which may be part of the URL instead
     """
 
     keeps_metadata = False
@@ -35,7 +35,7 @@ class FileStore(Store):
         return key
 
     def check(self, key: str) -> None:
-        """Find the file system for a URL.
+        """Check that there is a file system for a URL.
 
         :raises ValueError: there is none
         :raises ImportError: a library for it is missing
@@ -45,15 +45,14 @@ class FileStore(Store):
     def find(self, key: str) -> ObjectInfo | None:
         path = self._path(key)
         try:
-            about = path.fs.info(path.path)
+            info = path.fs.info(path.path)
         except FileNotFoundError:
             return None
-        if about["type"] == "directory":
-            raise self.is_folder(key)
-        return ObjectInfo(about["size"], "", {})
+        if info["type"] == "directory":
+            raise self.folder_error(key)
+        return ObjectInfo(info["size"], "", {})
 
     def sha256(self, key: str) -> str:
-        """The digest of a file, in hex, by reading it."""
         digest = hashlib.sha256()
         path = self._path(key)
         with path.fs.open(path.path, "rb") as file:
@@ -73,9 +72,9 @@ class FileStore(Store):
             upload.abort()
             raise
 
-    def is_folder(self, key: str) -> SoraConfigError:
-        """The error for a key that no file can have."""
-        return SoraConfigError(f"{self.uri(key)} is a folder: put the name of a file behind it")
+    def folder_error(self, key: str) -> SoraConfigError:
+        """The error for a key that is a folder."""
+        return SoraConfigError(f"{self.uri(key)} is a folder: add a file name to it")
 
     def _path(self, key: str) -> ObjectStoragePath:
         from airflow_provider_sora.compat import ObjectStoragePath
@@ -91,20 +90,20 @@ class FileUpload(Upload):
         self._target = target
         self._fs: Any = path.fs
         self._path = path.path
-        if self._fs.isdir(self._path):  # a file would be moved into it, under its hidden name
-            raise store.is_folder(target.key)
+        if self._fs.isdir(self._path):  # renaming would move the hidden file into it
+            raise store.folder_error(target.key)
         folder, _, name = self._path.rpartition("/")
         self._fs.makedirs(folder, exist_ok=True)
         self._remove_leftovers(folder, name)
-        # Its own name: a killed task may live on beside its retry.
+        # A name of its own: a killed task may still be running beside its retry.
         self._hidden = f"{folder}/.{name}.{uuid4().hex[:8]}.part"
         self._file = self._fs.open(self._hidden, "wb")
 
-    def send(self, number: int, part: Part) -> None:  # noqa: ARG002 - one worker: they come in order
+    def send(self, number: int, part: Part) -> None:  # noqa: ARG002 - one worker: they arrive in order
         for chunk in part.chunks:
             self._file.write(chunk)
 
-    def complete(self, content: Content) -> bool:  # noqa: ARG002 - nothing here keeps a digest
+    def complete(self, content: Content) -> bool:  # noqa: ARG002 - a file system keeps no digest
         self._file.flush()
         with suppress(AttributeError, OSError):  # only a local file has a descriptor
             os.fsync(self._file.fileno())
@@ -119,29 +118,29 @@ class FileUpload(Upload):
             self._fs.rm(self._hidden)
 
     def _link(self) -> bool:
-        """Give the file its name only if that is free; False where the file system has no one step for it.
+        """Name the file only if no other has the name; False where the file system cannot do that in one step.
 
-        :raises SoraTargetExistsError: it is taken
+        :raises SoraTargetExistsError: another file has the name
         """
         if "file" in self._fs.protocol:
             try:
                 os.link(self._hidden, self._path)
             except FileExistsError:
-                raise self._store.exists(self._target.key) from None
-            except OSError:  # some mounts know no links
+                raise self._store.exists_error(self._target.key) from None
+            except OSError:  # some mounts have no hard links
                 pass
             else:
                 self._fs.rm(self._hidden)
                 return True
         if self._fs.exists(self._path):
-            raise self._store.exists(self._target.key)
+            raise self._store.exists_error(self._target.key)
         return False
 
     def _remove_leftovers(self, folder: str, name: str) -> None:
-        """Remove hidden files of this name: a killed try cannot."""
-        begins = f".{name}."
-        for left in self._fs.ls(folder, detail=False):
-            found = left.rstrip("/").rpartition("/")[2]
-            if found.startswith(begins) and found.endswith(".part") and len(found) == len(begins) + 13:
+        """Remove hidden files of this name: a killed try cannot remove its own."""
+        prefix = f".{name}."
+        for path in self._fs.ls(folder, detail=False):
+            found = path.rstrip("/").rpartition("/")[2]
+            if found.startswith(prefix) and found.endswith(".part") and len(found) == len(prefix) + 13:
                 with suppress(FileNotFoundError):
-                    self._fs.rm(left)
+                    self._fs.rm(path)

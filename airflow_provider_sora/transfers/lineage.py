@@ -1,4 +1,4 @@
-"""Tells Airflow what was written: outlets, hook lineage, OpenLineage."""
+"""Reports the stored files to Airflow: outlet events, hook lineage, OpenLineage."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from airflow_provider_sora.compat import Context
 
 
-def tell_outlets(context: Context, outlets: Iterable[Any], files: list[dict[str, Any]]) -> None:
-    """Put what was written into the events of a task's outlets; an alias gets an asset for each file."""
+def add_outlet_events(context: Context, outlets: Iterable[Any], files: list[dict[str, Any]]) -> None:
+    """Add the files to the events of a task's outlets; an alias gets an asset for each file."""
     from airflow_provider_sora.compat import Asset, AssetAlias
 
     events: Any = context.get("outlet_events")
@@ -27,8 +27,8 @@ def tell_outlets(context: Context, outlets: Iterable[Any], files: list[dict[str,
             events[outlet].extra = {"files": files}
 
 
-def tell_hook_lineage(operator: Any, files: list[dict[str, Any]]) -> None:
-    """Name each file to whoever collects lineage."""
+def add_hook_lineage(operator: Any, files: list[dict[str, Any]]) -> None:
+    """Report each file to Airflow's lineage collector."""
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     get_collector: Any = get_hook_lineage_collector
@@ -37,8 +37,8 @@ def tell_hook_lineage(operator: Any, files: list[dict[str, Any]]) -> None:
         collector.add_output_asset(context=operator, uri=uri_of(file))
 
 
-def openlineage(files: list[dict[str, Any]]) -> OperatorLineage[Any, Any]:
-    """The datasets of OpenLineage: one for each file."""
+def operator_lineage(files: Iterable[Mapping[str, Any]]) -> OperatorLineage[Any, Any]:
+    """The files as OpenLineage datasets."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -46,7 +46,7 @@ def openlineage(files: list[dict[str, Any]]) -> OperatorLineage[Any, Any]:
 
 
 def uri_of(file: Mapping[str, Any]) -> str:
-    """A file's address as a URI: a plain path becomes a ``file://`` one."""
+    """The URI of a file: a plain path becomes a ``file://`` one."""
     uri = str(file["uri"])
     return uri if "://" in uri else f"file://{uri}"
 

@@ -6,9 +6,9 @@ import io
 
 
 class Part:
-    """The chunks of a part as they came, to be read as a file: nothing is copied between the two sockets.
+    """The chunks of a part as they were received, readable as a file: nothing is copied between the two sockets.
 
-    `read` hands out whole chunks: HTTP libraries ask for blocks of some KiB and take larger ones, which cost less CPU.
+    `read` returns whole chunks: HTTP libraries ask for blocks of some KiB and accept larger ones, which cost less CPU.
     """
 
     def __init__(self) -> None:
@@ -17,30 +17,30 @@ class Part:
         self._next = 0  # the chunk to read next
 
     def add(self, chunk: bytes) -> None:
-        """Take a chunk."""
+        """Add a chunk."""
         self.chunks.append(chunk)
         self.size_bytes += len(chunk)
 
     def clear(self) -> None:
-        """Let go of the memory."""
+        """Free the memory."""
         self.chunks.clear()
         self.size_bytes = self._next = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next chunk; everything that is left where `size` is below 0."""
-        begin = self._next
-        self._next = min(begin + 1, len(self.chunks)) if size >= 0 else len(self.chunks)
-        left = self.chunks[begin : self._next]
-        return left[0] if len(left) == 1 else b"".join(left)
+        """The next chunk, or all that remain where `size` is below 0."""
+        first = self._next
+        self._next = min(first + 1, len(self.chunks)) if size >= 0 else len(self.chunks)
+        chunks = self.chunks[first : self._next]
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def tell(self) -> int:
-        """How many bytes have been read."""
+        """The number of bytes that were read."""
         return sum(map(len, self.chunks[: self._next]))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to the beginning of a chunk, which is all that sending a part again needs.
+        """Go to the beginning of a chunk, which is all that a repeated request needs.
 
-        :raises io.UnsupportedOperation: another place
+        :raises io.UnsupportedOperation: no chunk begins there
         """
         wanted = offset if whence == io.SEEK_SET else self.size_bytes + offset
         position = self._next = 0

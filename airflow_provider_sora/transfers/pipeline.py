@@ -1,4 +1,4 @@
-"""Parts go up while bytes come down; memory is bounded by a fixed number of parts."""
+"""Uploads parts while the next bytes are downloaded; a fixed number of parts bounds the memory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow_provider_sora.transfers.stream import ContentStream
 
 log = masking.logger(__name__)
 
-FIRST_PART_BYTES = 5 * 1024 * 1024  # S3 allows no smaller ones
+FIRST_PART_BYTES = 5 * 1024 * 1024  # S3 accepts no smaller ones
 _LONG_PARTS = 4
 
 
-class Parts:
-    """The parts that all files of a task share: whoever needs one waits until one is free.
+class PartPool:
+    """The parts that all files of a task share: a caller that needs one waits until one is free.
 
-    :param count: how many there are
-    :param size_bytes: how large each may be
+    :param count: the number of parts
+    :param size_bytes: the largest size of each
     """
 
     def __init__(self, count: int, size_bytes: int) -> None:
@@ -32,81 +32,82 @@ class Parts:
         for _ in range(count):
             self._free.put(Part())
 
-    def take_first(self, stream: ContentStream) -> Part:
-        """The part that the upload begins with: a small one for a long stream, so that it begins early."""
+    def read_first(self, stream: ContentStream) -> Part:
+        """The first part of an upload: a small one for a long stream, so that the upload begins early."""
         long = (stream.expected_bytes or 0) > _LONG_PARTS * self._size_bytes
-        return self.take(stream, min(self._size_bytes, FIRST_PART_BYTES) if long else self._size_bytes)
+        return self.read(stream, min(self._size_bytes, FIRST_PART_BYTES) if long else self._size_bytes)
 
-    def take(self, stream: ContentStream, size_bytes: int | None = None) -> Part:
-        """A part with the stream's next bytes; whoever has it gives it back."""
+    def read(self, stream: ContentStream, size_bytes: int | None = None) -> Part:
+        """A part with the next bytes of the stream; the caller has to release it."""
         part = self._free.get()
         try:
             stream.fill(part, size_bytes or self._size_bytes)
         except BaseException:
-            self.give_back(part)
+            self.release(part)
             raise
         return part
 
-    def give_back(self, part: Part) -> None:
-        """Make a part free."""
+    def release(self, part: Part) -> None:
+        """Make a part free again."""
         part.clear()
         self._free.put(part)
 
 
-class Moved(NamedTuple):
-    """What was moved, and whether the store's own answer proves that it has got it."""
+class Uploaded(NamedTuple):
+    """What was uploaded, and whether the store's response proves that it has it."""
 
     content: Content
     confirmed: bool
 
 
-def move(stream: ContentStream, open_store: Callable[[], Store], target: Target, parts: Parts) -> Moved:
-    """Bring a stream to its target, which is visible only once the stream was whole and the store has said so too.
+def upload(stream: ContentStream, open_store: Callable[[], Store], target: Target, parts: PartPool) -> Uploaded:
+    """Upload a stream to its target, which becomes visible once stream and store confirm that it is complete.
 
-    :param open_store: the store, asked for when the first part is there
-    :raises Exception: it did not come there; nothing of it is left behind
+    :param open_store: returns the store; called once the first part is there
+    :raises Exception: the upload failed; nothing of it is left in the store
     """
-    first = parts.take_first(stream)
-    upload: Upload | None = None
+    first = parts.read_first(stream)
+    begun: Upload | None = None
     try:
         store = open_store()
         if stream.at_end():
-            return Moved(stream.content, store.put(target, stream.content, first))
-        upload = store.begin(target)
+            return Uploaded(stream.content, store.put(target, stream.content, first))
+        begun = store.begin(target)
     finally:
-        if upload is None:
-            parts.give_back(first)
+        if begun is None:
+            parts.release(first)
     try:
-        with PartUploader(upload, store.workers, parts) as courier:
-            courier.bring(first)
+        with PartUploader(begun, store.workers, parts) as uploader:
+            uploader.submit(first)
             while not stream.at_end():
-                courier.bring(parts.take(stream))
-        return Moved(stream.content, upload.complete(stream.content))
+                uploader.submit(parts.read(stream))
+        return Uploaded(stream.content, begun.complete(stream.content))
     except BaseException:
-        _abort(upload, store.uri(target.key))
+        _abort(begun, store.uri(target.key))
         raise
 
 
 class PartUploader:
-    """Brings parts to an upload on threads of its own; once one has failed it brings no more.
+    """Sends parts on threads of its own; once one has failed it sends no more.
 
-    Leaving it waits for what is on its way: a part that arrives behind an abort would stay, and be paid for.
+    Leaving its context waits for the parts that are being sent: one that arrives after an abort would stay in the
+    store, and be billed.
     """
 
-    def __init__(self, upload: Upload, workers: int, parts: Parts) -> None:
+    def __init__(self, upload: Upload, workers: int, parts: PartPool) -> None:
         self._upload = upload
         self._parts = parts
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sora-part")
-        self._brought = 0
+        self._submitted = 0
         self._error: BaseException | None = None  # set by any of the threads
 
-    def bring(self, part: Part) -> None:
+    def submit(self, part: Part) -> None:
         """Send a part as soon as a thread is free.
 
-        :raises Exception: what an earlier part has failed with
+        :raises Exception: the error of an earlier part
         """
-        self._brought += 1
-        self._pool.submit(self._run, self._brought, part)
+        self._submitted += 1
+        self._pool.submit(self._run, self._submitted, part)
         self._raise()
 
     def _run(self, number: int, part: Part) -> None:
@@ -116,7 +117,7 @@ class PartUploader:
         except BaseException as error:  # noqa: BLE001 - raised again where the stream is read
             self._error = error
         finally:
-            self._parts.give_back(part)
+            self._parts.release(part)
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -132,8 +133,8 @@ class PartUploader:
             self._raise()
 
 
-def _abort(upload: Upload, uri: str) -> None:
+def _abort(begun: Upload, uri: str) -> None:
     try:
-        upload.abort()
-    except Exception as error:  # noqa: BLE001 - the error that led here is the one to raise
-        log.warning("What was uploaded of %s may be left behind in parts: %s", uri, error)
+        begun.abort()
+    except Exception as error:  # noqa: BLE001 - the error of the upload is the one to raise
+        log.warning("Could not abort the upload to %s, parts of it may remain: %s", uri, error)

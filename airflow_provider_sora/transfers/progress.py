@@ -1,4 +1,4 @@
-"""How far a long transfer has come, in the task's log."""
+"""The progress of a long transfer, in the task's log."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ _MIB = 1024 * 1024
 
 
 class Progress:
-    """Logs at most every 10 seconds how much has come, how fast, and how long the rest will take.
+    """Logs at most every 10 seconds how many bytes were read, how fast, and how long the rest will take.
 
-    :param name: what is being moved, to begin each line with
+    :param name: what is moved; begins each line
     """
 
     def __init__(self, name: str, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._log = log
         self._clock = clock
-        self._begun = self._told = clock()
+        self._started_at = self._logged_at = clock()
         self._bytes = 0
-        self._total: int | None = None
+        self._total_bytes: int | None = None
 
-    def begin(self, total: int | None) -> None:
-        """Take the size in bytes, where it is known."""
-        self._total = total
-        self._begun = self._told = self._clock()
+    def begin(self, total_bytes: int | None) -> None:
+        """Start the clock; None where the size is unknown."""
+        self._total_bytes = total_bytes
+        self._started_at = self._logged_at = self._clock()
 
     def add(self, count: int) -> None:
-        """Take that `count` bytes more have come."""
+        """Record that `count` more bytes were read."""
         self._bytes += count
         now = self._clock()
-        if now - self._told >= INTERVAL_SECONDS:
-            self._told = now
-            self._log.info("%s: %s", self._name, self._words(self._bytes / (now - self._begun)))
+        if now - self._logged_at >= INTERVAL_SECONDS:
+            self._logged_at = now
+            self._log.info("%s: %s", self._name, self._summary(self._bytes / (now - self._started_at)))
 
-    def _words(self, rate: float) -> str:
-        words = f"{self._bytes / _MIB:.1f}"
-        if not self._total:
-            return f"{words} MiB, {rate / _MIB:.1f} MiB/s"
-        left = (self._total - self._bytes) / rate
-        return f"{words} of {self._total / _MIB:.1f} MiB, {rate / _MIB:.1f} MiB/s, about {left:.0f} s left"
+    def _summary(self, rate: float) -> str:
+        read = f"{self._bytes / _MIB:.1f}"
+        if not self._total_bytes:
+            return f"{read} MiB, {rate / _MIB:.1f} MiB/s"
+        left = (self._total_bytes - self._bytes) / rate
+        return f"{read} of {self._total_bytes / _MIB:.1f} MiB, {rate / _MIB:.1f} MiB/s, about {left:.0f} s left"

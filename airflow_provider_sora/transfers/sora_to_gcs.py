@@ -1,4 +1,4 @@
-"""Videos into Google Cloud Storage."""
+"""Videos to Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.gcs_store import GCSStore
-from airflow_provider_sora.transfers.keys import text_of
+from airflow_provider_sora.transfers.keys import bucket_and_key
+from airflow_provider_sora.transfers.object_metadata import check_not_reserved
 from airflow_provider_sora.transfers.store import require_extra
 
 if TYPE_CHECKING:
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 
 
 class SoraToGCSOperator(SoraTransferOperator):
-    """Moves the content of finished videos into Google Cloud Storage, streaming; an object appears whole or not at all.
+    """Moves the content of finished videos to Google Cloud Storage; an object becomes visible once it is complete.
 
-    Parts of one video go up one after the other, as resumable uploads do: `part_concurrency` says how many wait.
+    The parts of one video are sent one after the other, as a resumable upload requires: `part_concurrency` is how many
+    may be in memory before they are sent.
 
     :param object_name: the object's name, or a full ``gs://`` URL; may have ``{id}``, ``{slug}``, ``{variant}`` and
         ``{extension}``
-    :param bucket_name: the bucket; left out where `object_name` is a URL
+    :param bucket_name: the bucket; omitted where `object_name` is a URL
     :param gcp_conn_id: the connection to Google Cloud
     :param impersonation_chain: the service account to impersonate, or the chain that leads to it
-    :param user_project: the project to bill, for buckets whose requester pays
+    :param user_project: the project to bill, for a requester-pays bucket
     :param kms_key_name: encrypt with this key
     :param predefined_acl: for example ``bucketOwnerRead``
     :param storage_class: for example ``NEARLINE``
-    :param metadata: the object's own metadata, beside the video's id, variant and SHA-256
-    :param content_type: default: what the bytes are
-    :param cache_control: the header of that name
+    :param metadata: further object metadata, in addition to the video's id, variant and SHA-256
+    :param content_type: the object's ``Content-Type``; default: detected from the bytes
+    :param cache_control: the object's ``Cache-Control``
     """
 
     template_fields: Sequence[str] = (
@@ -64,7 +65,7 @@ class SoraToGCSOperator(SoraTransferOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.check_target(object_name)
+        self.check_key_template(object_name)
         self.object_name = object_name
         self.bucket_name = bucket_name
         self.gcp_conn_id = gcp_conn_id
@@ -79,15 +80,19 @@ class SoraToGCSOperator(SoraTransferOperator):
 
     @cached_property
     def gcs_hook(self) -> GCSHook:
-        """The hook to Google's storage; the cloud's own library is imported here and not while a DAG is parsed."""
+        """The hook for Google Cloud Storage; its library is imported here, and not when a DAG is parsed."""
         with require_extra("google"):
             from airflow.providers.google.cloud.hooks.gcs import GCSHook
 
         return GCSHook(gcp_conn_id=self.gcp_conn_id, impersonation_chain=self.impersonation_chain)
 
     def key_template(self) -> str:
-        """The name below the bucket."""
-        return self._target()[1]
+        """The object name in the bucket."""
+        return self._bucket_and_key()[1]
+
+    def check_store(self) -> None:
+        """Check that the metadata has no name that is reserved."""
+        check_not_reserved("metadata", self.metadata or ())
 
     def open_store(self) -> GCSStore:
         """The bucket."""
@@ -99,21 +104,12 @@ class SoraToGCSOperator(SoraTransferOperator):
             "metadata": dict(self.metadata) if self.metadata else None,
         }
         return GCSStore(
-            client.bucket(self._target()[0], user_project=self.user_project),
+            client.bucket(self._bucket_and_key()[0], user_project=self.user_project),
             properties,
             kms_key_name=self.kms_key_name,
             predefined_acl=self.predefined_acl,
             part_bytes=self.part_size_bytes,
         )
 
-    def _target(self) -> tuple[str, str]:
-        if text_of("object_name", self.object_name).startswith("gs://"):
-            bucket, _, name = self.object_name.removeprefix("gs://").partition("/")
-        else:
-            bucket, name = text_of("bucket_name", self.bucket_name or ""), self.object_name
-        if not bucket or not name or (self.bucket_name and self.object_name.startswith("gs://")):
-            raise SoraConfigError(
-                f"object_name is {self.object_name!r} and bucket_name {self.bucket_name!r}: "
-                "give a bucket and a name, or one gs:// URL with both"
-            )
-        return bucket, name
+    def _bucket_and_key(self) -> tuple[str, str]:
+        return bucket_and_key("gs", "bucket_name", self.bucket_name, "object_name", self.object_name)

@@ -1,4 +1,4 @@
-"""Videos to a local or mounted path."""
+"""Videos to a path on a local or mounted disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 from airflow_provider_sora.exceptions import SoraConfigError
-from airflow_provider_sora.transfers.keys import text_of
+from airflow_provider_sora.transfers.keys import require_text
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
 
 
 class SoraDownloadVideoOperator(SoraToObjectStorageOperator):
-    """Moves the content of finished videos to a path of this machine; a file appears whole or not at all.
+    """Moves the content of finished videos to a path on this machine; a file becomes visible once it is complete.
 
     :param path: an absolute path such as ``/mnt/videos/{{ ds }}/{id}.{extension}``; may have ``{variant}`` too
     """
@@ -21,6 +21,8 @@ class SoraDownloadVideoOperator(SoraToObjectStorageOperator):
 
     def key_template(self) -> str:
         """The whole path."""
-        if not os.path.isabs(text_of("path", self.path)):
-            raise SoraConfigError(f"path is {self.path!r}; it has to be absolute: tasks run in folders of their own")
+        if not os.path.isabs(require_text("path", self.path)):
+            raise SoraConfigError(
+                f"path is {self.path!r}; it has to be absolute: each task has a working directory of its own"
+            )
         return self.path

@@ -1,4 +1,4 @@
-"""Videos into anything that Airflow's ObjectStoragePath reaches."""
+"""Videos to any storage that Airflow's ObjectStoragePath reaches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.gcs_store import GCSStore
-from airflow_provider_sora.transfers.keys import check_local, text_of
+from airflow_provider_sora.transfers.keys import check_local_path, require_text
 from airflow_provider_sora.transfers.s3_store import S3Store
 from airflow_provider_sora.transfers.store import Store, require_extra
 
@@ -18,14 +18,14 @@ _GCS = frozenset({"gs", "gcs"})
 
 
 class SoraToObjectStorageOperator(SoraTransferOperator):
-    """Moves the content of finished videos to a path, streaming; a file appears whole or not at all.
+    """Moves the content of finished videos to a path, streaming; a file becomes visible once it is complete.
 
-    S3 and Google's storage are written to as `SoraToS3Operator` and `SoraToGCSOperator` do, everything else through a
-    hidden file that is renamed.
+    S3 and Google Cloud Storage are written as `SoraToS3Operator` and `SoraToGCSOperator` do, every other storage
+    through a hidden file that is renamed.
 
     :param path: a URL such as ``s3://bucket/{{ ds }}/{id}.{extension}`` or, with three slashes,
         ``file:///mnt/videos/{id}.{extension}``; may have ``{id}``, ``{slug}``, ``{variant}`` and ``{extension}``
-    :param storage_conn_id: the connection to the storage, where it needs one; may stand in the URL instead:
+    :param storage_conn_id: the connection to the storage, where it needs one; may be part of the URL instead:
         ``s3://aws_default@bucket/…``
     """
 
@@ -33,15 +33,15 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
 
     def __init__(self, *, path: str, storage_conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.check_target(path)
-        check_local(path)
+        self.check_key_template(path)
+        check_local_path(path)
         self.path = path
         self.storage_conn_id = storage_conn_id
 
     def key_template(self) -> str:
-        """The whole URL, or the key below the bucket."""
-        path = text_of("path", self.path)
-        check_local(path)
+        """The whole URL, or the key in the bucket."""
+        path = require_text("path", self.path)
+        check_local_path(path)
         scheme, _, rest = path.partition("://")
         if scheme not in _S3 | _GCS:
             return self.path
@@ -51,7 +51,7 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
         return key
 
     def check_store(self) -> None:
-        """Find the file system, where it is neither of the two that are written to directly."""
+        """Check that the path has a file system, unless it is in S3 or Google Cloud Storage."""
         if self.path.partition("://")[0] in _S3 | _GCS:
             return
         try:
@@ -61,10 +61,12 @@ class SoraToObjectStorageOperator(SoraTransferOperator):
         except ImportError as error:
             raise SoraConfigError(f"path is {self.path!r}, which needs a library that is missing: {error}") from error
         except ValueError as error:
-            raise SoraConfigError(f"path is {self.path!r}: {error}; install the provider that knows it") from error
+            raise SoraConfigError(
+                f"path is {self.path!r}: {error}; install the provider that has this file system"
+            ) from error
 
     def open_store(self) -> Store:
-        """The store that the URL's scheme stands for."""
+        """The store for the URL's scheme."""
         scheme, _, rest = self.path.partition("://")
         named, _, bucket = rest.partition("/")[0].rpartition("@")
         conn_id = self.storage_conn_id or named or None

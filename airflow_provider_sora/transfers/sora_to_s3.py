@@ -1,4 +1,4 @@
-"""Videos into S3."""
+"""Videos to S3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.transfers.base import SoraTransferOperator
-from airflow_provider_sora.transfers.keys import text_of
+from airflow_provider_sora.transfers.keys import bucket_and_key
+from airflow_provider_sora.transfers.object_metadata import DIGEST_KEY, check_not_reserved
 from airflow_provider_sora.transfers.s3_store import S3Store
 from airflow_provider_sora.transfers.store import require_extra
 
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class SoraToS3Operator(SoraTransferOperator):
-    """Moves the content of finished videos into S3, streaming; an object appears whole or not at all.
+    """Moves the content of finished videos to S3, streaming; an object becomes visible once it is complete.
 
     :param s3_key: the object's key, or a full ``s3://`` URL; may have ``{id}``, ``{slug}``, ``{variant}`` and
         ``{extension}``
-    :param s3_bucket: the bucket; left out where `s3_key` is a URL
+    :param s3_bucket: the bucket; omitted where `s3_key` is a URL
     :param aws_conn_id: the connection to S3
-    :param verify: as for S3Hook: check certificates, or the path of a CA bundle
-    :param encrypt: encrypt with S3's own keys (``AES256``)
+    :param verify: as for S3Hook: whether to verify certificates, or the path of a CA bundle
+    :param encrypt: encrypt with keys that S3 manages (``AES256``)
     :param kms_key_id: encrypt with this key (``aws:kms``)
     :param acl_policy: a canned ACL, for example ``bucket-owner-full-control``
     :param storage_class: for example ``STANDARD_IA``
     :param tags: the object's tags
-    :param metadata: the object's own metadata, beside the video's id, variant and SHA-256
-    :param content_type: default: what the bytes are
-    :param cache_control: the header of that name
-    :param extra_args: whatever else boto3's ``upload_fileobj`` takes as ``ExtraArgs``
+    :param metadata: further object metadata, in addition to the video's id, variant and SHA-256
+    :param content_type: the object's ``Content-Type``; default: detected from the bytes
+    :param cache_control: the object's ``Cache-Control``
+    :param extra_args: any other ``ExtraArgs`` of boto3's ``upload_fileobj``
     """
 
     template_fields: Sequence[str] = (
@@ -67,7 +68,7 @@ class SoraToS3Operator(SoraTransferOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.check_target(s3_key)
+        self.check_key_template(s3_key)
         self.s3_key = s3_key
         self.s3_bucket = s3_bucket
         self.aws_conn_id = aws_conn_id
@@ -84,27 +85,33 @@ class SoraToS3Operator(SoraTransferOperator):
 
     @cached_property
     def s3_hook(self) -> S3Hook:
-        """The hook to S3; the cloud's own library is imported here and not while a DAG is parsed."""
+        """The hook for S3; its library is imported here, and not when a DAG is parsed."""
         with require_extra("amazon"):
             from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         return S3Hook(aws_conn_id=self.aws_conn_id, verify=self.verify)
 
     def key_template(self) -> str:
-        """The key below the bucket."""
-        return self._target()[1]
+        """The key in the bucket."""
+        return self._bucket_and_key()[1]
 
     def check_store(self) -> None:
-        """Check the arguments by what boto3 takes."""
+        """Check that boto3 accepts the arguments, and that metadata and tags have no name that is reserved."""
         with require_extra("amazon"):
-            self._arguments()
+            arguments = self._arguments()
+        check_not_reserved("metadata", arguments.get("Metadata", ()))
+        check_not_reserved("tags", self._tags(arguments).keys() & {DIGEST_KEY})
 
     def open_store(self) -> S3Store:
         """The bucket."""
         hook = self.s3_hook
         arguments = self._arguments()
-        tags = dict(parse_qsl(arguments.pop("Tagging", ""), keep_blank_values=True)) | dict(self.tags or {})
-        return S3Store(hook.get_conn(), self._target()[0], arguments, tags, workers=self.part_concurrency)
+        tags = self._tags(arguments)
+        arguments.pop("Tagging", None)
+        return S3Store(hook.get_conn(), self._bucket_and_key()[0], arguments, tags, workers=self.part_concurrency)
+
+    def _tags(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        return dict(parse_qsl(arguments.get("Tagging", ""), keep_blank_values=True)) | dict(self.tags or {})
 
     def _arguments(self) -> dict[str, Any]:
         named = {
@@ -121,17 +128,8 @@ class SoraToS3Operator(SoraTransferOperator):
         _check_arguments(extra, given)
         return extra | given
 
-    def _target(self) -> tuple[str, str]:
-        if text_of("s3_key", self.s3_key).startswith("s3://"):
-            bucket, _, key = self.s3_key.removeprefix("s3://").partition("/")
-        else:
-            bucket, key = text_of("s3_bucket", self.s3_bucket or ""), self.s3_key
-        if not bucket or not key or (self.s3_bucket and self.s3_key.startswith("s3://")):
-            raise SoraConfigError(
-                f"s3_key is {self.s3_key!r} and s3_bucket {self.s3_bucket!r}: "
-                "give a bucket and a key, or one s3:// URL with both"
-            )
-        return bucket, key
+    def _bucket_and_key(self) -> tuple[str, str]:
+        return bucket_and_key("s3", "s3_bucket", self.s3_bucket, "s3_key", self.s3_key)
 
 
 def _check_arguments(extra: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -140,8 +138,10 @@ def _check_arguments(extra: Mapping[str, Any], given: Mapping[str, Any]) -> None
     unknown = sorted(set(extra) - set(S3Transfer.ALLOWED_UPLOAD_ARGS))
     if unknown:
         raise SoraConfigError(
-            f"extra_args has {', '.join(unknown)}; boto3 takes {', '.join(sorted(S3Transfer.ALLOWED_UPLOAD_ARGS))}"
+            f"extra_args has {', '.join(unknown)}; boto3 accepts {', '.join(sorted(S3Transfer.ALLOWED_UPLOAD_ARGS))}"
         )
     twice = sorted(set(extra) & set(given))
     if twice:
-        raise SoraConfigError(f"extra_args has {', '.join(twice)}, and so has an argument of the operator's own")
+        raise SoraConfigError(
+            f"extra_args has {', '.join(twice)}, which an argument of the operator sets too: give one"
+        )

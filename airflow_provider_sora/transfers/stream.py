@@ -1,4 +1,4 @@
-"""A video's content, taken part by part."""
+"""A video's content, read part by part."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from airflow_provider_sora.transfers.progress import Progress
 
 
 class TransferStoppedError(Exception):
-    """The task is being ended while other threads still move files."""
+    """The task is being stopped while other threads still move files."""
 
 
 class ContentStream:
-    """Reads a checked content; its end is reached only by content that is whole, otherwise reading raises.
+    """Reads content that is checked on the way: reading raises an error unless the content is complete.
 
-    Its first bytes are read at once, so that the type is known.
+    The first bytes are read at once, so that the type is known.
 
-    :param read: begins to read, told whom to tell the size (`SoraClient.read_content`)
-    :param progress: told what comes
-    :param stop: ends reading once it is set
+    :param read: begins to read, and calls its argument with the size (`SoraClient.read_content`)
+    :param progress: records what was read
+    :param stop: stops reading once it is set
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class ContentStream:
     ) -> None:
         self._progress = progress
         self._stop = stop
-        self.expected_bytes: int | None = None  # by the server's own word
+        self.expected_bytes: int | None = None  # as the server states it
         self._chunks = read(self._begin)
         self._content: Content | None = None
         head = b""
@@ -46,38 +46,38 @@ class ContentStream:
         self._progress.begin(expected_bytes)
 
     def at_end(self) -> bool:
-        """Whether everything has been taken, and was whole."""
+        """Whether everything was read, and was complete."""
         return self._content is not None and not self._rest
 
     @property
     def content(self) -> Content:
-        """What was read.
+        """The summary of what was read.
 
-        :raises SoraContentError: the end has not been reached
+        :raises SoraContentError: the end was not reached
         """
         if self._content is None:
             raise SoraContentError("the content was not read to its end")
         return self._content
 
     def fill(self, part: Part, size: int) -> None:
-        """Put the next `size` bytes into `part`, fewer only at the end, which is known afterwards.
+        """Add the next `size` bytes to `part`; fewer only at the end, for which `at_end` is true afterwards.
 
-        :raises SoraError: the content broke off or is not what was asked for
+        :raises SoraError: the connection broke, or the content is not what was requested
         """
         while size and self._more():
-            taken, self._rest = self._rest[:size], self._rest[size:]  # the chunk itself where it fits, not a copy
-            part.add(taken)
-            size -= len(taken)
+            chunk, self._rest = self._rest[:size], self._rest[size:]  # the chunk itself where it fits, not a copy
+            part.add(chunk)
+            size -= len(chunk)
         self._more()
 
     def drain(self) -> Content:
-        """Read to the end, keeping nothing."""
+        """Read to the end and discard the bytes."""
         while self._more():
             self._rest = b""
         return self.content
 
     def close(self) -> None:
-        """Let go of the connection, wherever reading stands."""
+        """Close the connection, whether or not the end was reached."""
         self._chunks.close()
 
     def __enter__(self) -> Self:

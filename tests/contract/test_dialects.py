@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -14,8 +14,10 @@ import pytest
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.api.protocol.ids import canonical_id
+from airflow_provider_sora.api.protocol.models import VideoStatus, read_status
 from airflow_provider_sora.emulator import Clock, Emulator, Fault
-from airflow_provider_sora.emulator.dialects import ALL_ROUTES, DIALECTS
+from airflow_provider_sora.emulator.dialects import ALL_ROUTES, DIALECTS, OpenAI
+from airflow_provider_sora.emulator.jobs import Jobs
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator, SoraDeleteVideoOperator
 from airflow_provider_sora.transfers.sora_to_object_storage import SoraToObjectStorageOperator
@@ -46,8 +48,30 @@ SERVERS = {
 PROVIDER = {"query": {"custom_llm_provider": "hosted_vllm"}}
 
 
-def test_every_dialect_has_its_connection() -> None:
+def test_every_dialect_is_tested() -> None:
     assert set(SERVERS) == set(DIALECTS)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    "status", [VideoStatus.QUEUED, VideoStatus.IN_PROGRESS, VideoStatus.COMPLETED, VideoStatus.FAILED]
+)
+def test_the_client_reads_the_words_of_every_dialect_for_a_status(dialect: str, status: VideoStatus) -> None:
+    """The client's table is in `api/protocol/models.py`, the emulator's words are `status_words` of the dialects."""
+    assert read_status(DIALECTS[dialect].status_words.get(status, status)) is status
+
+
+def test_a_dialect_shows_its_own_words_for_a_status() -> None:
+    class OtherWords(OpenAI):
+        status_words: ClassVar = {"completed": "done"}
+
+    jobs = Jobs(lambda: 1000.0)
+    job = jobs.create({"prompt": "a cat"})
+    assert [OtherWords().video(job, now)["status"] for now in (0.0, job.started_at, job.ended_at)] == [
+        "queued",
+        "in_progress",
+        "done",
+    ]
 
 
 @pytest.fixture(params=SERVERS)

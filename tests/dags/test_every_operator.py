@@ -11,7 +11,7 @@ from airflow_provider_sora.emulator import Emulator
 from tests.dags import every_operator
 from tests.dags.running import run_dag
 from tests.transfers.gcs_server import GCSServer
-from tests.transfers.stores import gcs_client, keys
+from tests.transfers.servers import gcs_client, keys
 
 
 @pytest.mark.parametrize(

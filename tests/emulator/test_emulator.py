@@ -1,4 +1,4 @@
-"""The emulator as its users meet it: over HTTP, mostly through the official client, which nobody here wrote."""
+"""The emulator as its users see it: over HTTP, mostly through the official client, which has other authors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_sora.emulator.__main__ import parse
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """An emulator whose time stands still."""
+    """An emulator whose clock stands still."""
     with Emulator(clock=Clock(running=False)) as server:
         yield server
 
@@ -32,12 +32,12 @@ def official(emulator: Emulator) -> openai.OpenAI:
     return openai.OpenAI(base_url=emulator.base_url, api_key=emulator.api_key, max_retries=0)
 
 
-def make(client: openai.OpenAI, **fields: Any) -> Any:
+def create(client: openai.OpenAI, **fields: Any) -> Any:
     return client.videos.create(**{"prompt": "a cat", "seconds": "4", "size": "1280x720", **fields})
 
 
-def test_the_official_client_makes_and_downloads_a_video(emulator: Emulator, official: openai.OpenAI) -> None:
-    video = make(official, extra_body={"size": "320x180"})
+def test_the_official_client_creates_and_downloads_a_video(emulator: Emulator, official: openai.OpenAI) -> None:
+    video = create(official, extra_body={"size": "320x180"})
     assert (video.status, video.progress, video.seconds) == ("queued", 0, "4")
     emulator.clock.advance(4)
     video = official.videos.retrieve(video.id)
@@ -60,15 +60,15 @@ def test_the_official_client_makes_and_downloads_a_video(emulator: Emulator, off
 
 
 def test_the_official_client_lists_and_deletes(emulator: Emulator, official: openai.OpenAI) -> None:
-    made = [make(official, prompt=f"cat {number}").id for number in range(5)]
-    assert [video.id for video in official.videos.list(limit=2)] == made[::-1]
-    assert [video.id for video in official.videos.list(limit=2, order="asc")] == made
+    created = [create(official, prompt=f"cat {number}").id for number in range(5)]
+    assert [video.id for video in official.videos.list(limit=2)] == created[::-1]
+    assert [video.id for video in official.videos.list(limit=2, order="asc")] == created
     with pytest.raises(openai.ConflictError):
-        official.videos.delete(made[0])
+        official.videos.delete(created[0])
     emulator.clock.advance(60)
-    assert official.videos.delete(made[0]).deleted is True
+    assert official.videos.delete(created[0]).deleted is True
     with pytest.raises(openai.NotFoundError):
-        official.videos.retrieve(made[0])
+        official.videos.retrieve(created[0])
 
 
 def test_the_official_async_client_works_too(emulator: Emulator) -> None:
@@ -81,21 +81,21 @@ def test_the_official_async_client_works_too(emulator: Emulator) -> None:
     assert asyncio.run(use()) == "completed"
 
 
-def test_a_picture_may_be_uploaded(emulator: Emulator, official: openai.OpenAI) -> None:
-    video = make(official, input_reference=("cat.png", b"\x89PNG\r\n\x1a\n", "image/png"))
+def test_an_image_may_be_uploaded(emulator: Emulator, official: openai.OpenAI) -> None:
+    video = create(official, input_reference=("cat.png", b"\x89PNG\r\n\x1a\n", "image/png"))
     job = emulator.jobs.get(video.id)
     assert job is not None
     assert job.fields["input_reference"] == ("image/png", 8)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"api-key": "wrong"}])
-def test_without_the_key_nothing_works(emulator: Emulator, headers: dict[str, str]) -> None:
+def test_every_route_needs_the_key(emulator: Emulator, headers: dict[str, str]) -> None:
     for path in ("/v1/videos", "/v1/videos/x", "/v1/videos/x/content", "/_emulator/state"):
         response = httpx.get(f"http://127.0.0.1:{emulator.port}{path}", headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
-def test_no_key_may_be_asked_for() -> None:
+def test_without_a_key_requests_need_none() -> None:
     with Emulator(api_key=None) as emulator:
         assert httpx.get(f"{emulator.base_url}/videos").json()["data"] == []
 
@@ -103,22 +103,22 @@ def test_no_key_may_be_asked_for() -> None:
 @pytest.mark.parametrize(
     "fields", [{"prompt": ""}, {"size": "1x1"}, {"size": "big"}, {"seconds": "0"}, {"seconds": "x"}]
 )
-def test_a_bad_request_makes_no_job(emulator: Emulator, official: openai.OpenAI, fields: dict[str, str]) -> None:
+def test_an_invalid_request_creates_no_job(emulator: Emulator, official: openai.OpenAI, fields: dict[str, str]) -> None:
     with pytest.raises(openai.BadRequestError):
-        make(official, extra_body=fields)
+        create(official, extra_body=fields)
     assert emulator.creates == 0
 
 
-def test_a_body_that_is_no_object_is_refused(emulator: Emulator) -> None:
+def test_a_body_that_is_not_an_object_is_refused(emulator: Emulator) -> None:
     response = httpx.post(f"{emulator.base_url}/videos", json=[1], headers={"api-key": "sora-emulator"})
     assert response.status_code == 400
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [("[emulator:fail]", "server_error"), ("[emulator:moderation]", "moderation_blocked")]
+    ("directive", "code"), [("[emulator:fail]", "server_error"), ("[emulator:moderation]", "moderation_blocked")]
 )
-def test_a_prompt_can_ask_for_a_failure(emulator: Emulator, official: openai.OpenAI, words: str, code: str) -> None:
-    video = make(official, prompt=f"a cat {words}")
+def test_a_prompt_can_request_a_failure(emulator: Emulator, official: openai.OpenAI, directive: str, code: str) -> None:
+    video = create(official, prompt=f"a cat {directive}")
     assert video.error is None
     emulator.clock.advance(60)
     video = official.videos.retrieve(video.id)
@@ -129,14 +129,14 @@ def test_a_prompt_can_ask_for_a_failure(emulator: Emulator, official: openai.Ope
         official.videos.download_content(video.id)
 
 
-def test_a_prompt_can_ask_to_never_end(emulator: Emulator, official: openai.OpenAI) -> None:
-    video = make(official, prompt="[emulator:stuck]")
+def test_a_prompt_can_request_a_job_that_never_ends(emulator: Emulator, official: openai.OpenAI) -> None:
+    video = create(official, prompt="[emulator:stuck]")
     emulator.clock.advance(1e6)
     assert official.videos.retrieve(video.id).status == "in_progress"
 
 
 def test_content_is_refused_before_the_end_and_after_expiry(emulator: Emulator, official: openai.OpenAI) -> None:
-    video = make(official)
+    video = create(official)
     with pytest.raises(openai.NotFoundError, match="in-progress"):
         official.videos.download_content(video.id)
     emulator.clock.advance(7 + 3600)
@@ -152,14 +152,14 @@ def test_speed_divides_every_duration() -> None:
         assert (job.ended_at - job.created_at, round(job.expires_at - job.ended_at)) == (1.0, 514)
 
 
-def test_a_status_can_be_asked_for_so_often_and_with_a_wait(emulator: Emulator, official: openai.OpenAI) -> None:
+def test_a_status_fault_has_a_count_and_a_retry_after(emulator: Emulator, official: openai.OpenAI) -> None:
     emulator.faults.add(Fault("create", "status", status=429, retry_after=7, times=2, skip=1))
-    make(official)
+    create(official)
     for _ in range(2):
         with pytest.raises(openai.RateLimitError) as caught:
-            make(official)
+            create(official)
         assert caught.value.response.headers["retry-after"] == "7"
-    make(official)
+    create(official)
     assert emulator.creates == 2
     assert emulator.faults.to_json() == []
 
@@ -170,16 +170,16 @@ def test_a_connection_can_be_dropped_with_and_without_accepting_the_job(
 ) -> None:
     emulator.faults.add(Fault("create", "drop", accept=accept))
     with pytest.raises(openai.APIConnectionError):
-        make(official)
+        create(official)
     assert emulator.creates == creates
 
 
-def test_content_can_break_off_be_of_the_wrong_type_or_gone(emulator: Emulator, official: openai.OpenAI) -> None:
+def test_content_can_be_truncated_of_the_wrong_type_or_expired(emulator: Emulator, official: openai.OpenAI) -> None:
     emulator.faults.add(Fault("create", "expire"))
-    gone, kept = make(official, extra_body={"size": "64x64"}), make(official, extra_body={"size": "64x64"})
+    expired, kept = create(official, extra_body={"size": "64x64"}), create(official, extra_body={"size": "64x64"})
     emulator.clock.advance(60)
     with pytest.raises(openai.NotFoundError, match="expired"):
-        official.videos.download_content(gone.id)
+        official.videos.download_content(expired.id)
     emulator.faults.add(Fault("content", "wrong_type"))
     assert official.videos.download_content(kept.id).read() == b'{"status":"pending"}'
     emulator.faults.add(Fault("content", "truncate", fraction=0.25))
@@ -189,19 +189,19 @@ def test_content_can_break_off_be_of_the_wrong_type_or_gone(emulator: Emulator, 
     assert official.videos.retrieve(kept.id).id == kept.id
 
 
-def test_an_unknown_fault_is_named() -> None:
+def test_an_unknown_fault_is_an_error() -> None:
     with pytest.raises(ValueError, match="effect is 'explode'; it has to be one of status, drop"):
         Fault("create", "explode")  # type: ignore[arg-type]
 
 
-def test_another_process_can_see_and_steer_it(emulator: Emulator, official: openai.OpenAI) -> None:
+def test_another_process_can_observe_and_control_it(emulator: Emulator, official: openai.OpenAI) -> None:
     control = httpx.Client(
         base_url=f"http://127.0.0.1:{emulator.port}/_emulator", headers={"Authorization": f"Bearer {emulator.api_key}"}
     )
     control.post("/faults", json={"route": "create", "effect": "status", "status": 500}).raise_for_status()
     with pytest.raises(openai.InternalServerError):
-        make(official)
-    video = make(official)
+        create(official)
+    video = create(official)
     control.post("/clock", json={"advance": 60})
     state = control.get("/state").json()
     assert state["creates"] == 1
@@ -218,7 +218,7 @@ def test_the_fixture_sets_the_connection(sora_emulator: Emulator, monkeypatch: p
     assert SoraHook().get_conn().config.base_url == sora_emulator.base_url
 
 
-def test_the_command_line_serves_until_it_is_told_to_stop() -> None:
+def test_the_command_line_serves_until_it_is_terminated() -> None:
     command = [sys.executable, "-u", "-m", "airflow_provider_sora.emulator", "--port", "0", "--api-key", ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -235,7 +235,7 @@ def test_every_option_of_the_command_line_has_a_default() -> None:
     assert None not in options.values()
 
 
-def test_the_package_names_what_it_offers() -> None:
+def test_the_package_exports_its_public_names() -> None:
     from airflow_provider_sora import emulator as package
 
     assert all(getattr(package, name) for name in package.__all__)
@@ -243,11 +243,11 @@ def test_the_package_names_what_it_offers() -> None:
         _ = package.nothing
 
 
-def test_nothing_of_the_emulator_is_written_down(
+def test_the_emulator_leaves_no_files_behind(
     emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    job = emulator.jobs.create({"prompt": "something nobody asked for", "size": "64x64", "seconds": 1})
+    job = emulator.jobs.create({"prompt": "a prompt that is in no cache", "size": "64x64", "seconds": 1})
     emulator.clock.advance(60)
     httpx.get(f"{emulator.base_url}/videos/{job.id}/content", headers={"api-key": "sora-emulator"}).raise_for_status()
     assert list(tmp_path.iterdir()) == []

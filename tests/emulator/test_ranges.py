@@ -1,4 +1,4 @@
-"""Content in parts, as file servers hand it out, and content that breaks off, changes or cannot be had in parts."""
+"""Range requests for content, and content that is truncated, changes, or does not support ranges."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def files(emulator: Emulator) -> Files:
     return Files(emulator)
 
 
-def test_content_has_a_strong_tag_of_its_own_that_stays(files: Files) -> None:
+def test_content_has_a_strong_etag_that_does_not_change(files: Files) -> None:
     tags = {variant: files.get(variant).headers["etag"] for variant in ("video", "thumbnail", "spritesheet")}
     assert len(set(tags.values())) == 3
     assert all(tag.startswith('"') and tag.endswith('"') for tag in tags.values())
@@ -57,7 +57,7 @@ def test_content_has_a_strong_tag_of_its_own_that_stays(files: Files) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "part"),
+    ("requested", "part"),
     [
         ("bytes=0-", slice(0, None)),
         ("bytes=100-", slice(100, None)),
@@ -68,11 +68,11 @@ def test_content_has_a_strong_tag_of_its_own_that_stays(files: Files) -> None:
         ("bytes=-9999999999", slice(0, None)),
     ],
 )
-def test_a_part_is_sent_as_asked_for(files: Files, asked: str, part: slice) -> None:
+def test_a_requested_part_is_sent(files: Files, requested: str, part: slice) -> None:
     whole = files.get()
     begin, end, _ = part.indices(len(whole.content))
     for headers in ({}, {"If_Range": whole.headers["etag"]}):
-        response = files.get(Range=asked, **headers)
+        response = files.get(Range=requested, **headers)
         assert (response.status_code, response.content) == (206, whole.content[part])
         assert response.headers["content-range"] == f"bytes {begin}-{end - 1}/{len(whole.content)}"
         assert response.headers["content-length"] == str(end - begin)
@@ -81,7 +81,7 @@ def test_a_part_is_sent_as_asked_for(files: Files, asked: str, part: slice) -> N
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         "bytes=",
         "bytes=-",
@@ -94,34 +94,34 @@ def test_a_part_is_sent_as_asked_for(files: Files, asked: str, part: slice) -> N
         f"bytes={'9' * 30}-",
     ],
 )
-def test_what_cannot_be_read_as_a_part_is_ignored(files: Files, asked: str) -> None:
-    response = files.get(Range=asked)
+def test_an_invalid_range_is_ignored(files: Files, requested: str) -> None:
+    response = files.get(Range=requested)
     assert (response.status_code, response.content) == (200, files.get().content)
     assert "content-range" not in response.headers
 
 
 @pytest.mark.parametrize("tag", ['"other"', 'W/"other"', "Thu, 01 Jan 1970 00:33:20 GMT", "weak"])
-def test_a_part_of_another_version_is_answered_with_the_whole(files: Files, tag: str) -> None:
+def test_a_range_of_another_version_is_answered_with_the_whole_content(files: Files, tag: str) -> None:
     whole = files.get()
     response = files.get(Range="bytes=5-", If_Range=f"W/{whole.headers['etag']}" if tag == "weak" else tag)
     assert (response.status_code, response.content) == (200, whole.content)
 
 
-def test_a_part_behind_the_end_cannot_be_had(files: Files) -> None:
+def test_a_range_behind_the_end_cannot_be_satisfied(files: Files) -> None:
     size = len(files.get().content)
-    for asked in (f"bytes={size}-", f"bytes={size}-{size + 5}", "bytes=-0"):
-        response = files.get(Range=asked)
+    for requested in (f"bytes={size}-", f"bytes={size}-{size + 5}", "bytes=-0"):
+        response = files.get(Range=requested)
         assert (response.status_code, response.content) == (416, b"")
         assert response.headers["content-range"] == f"bytes */{size}"
 
 
-def test_the_log_tells_parts_from_wholes(files: Files) -> None:
+def test_the_request_log_distinguishes_parts_and_whole_contents(files: Files) -> None:
     for headers in ({}, {"Range": "bytes=5-"}, {"Range": "bytes=99999999-"}):
         files.get(**headers)
     assert [entry["status"] for entry in files.emulator.requests] == [200, 206, 416]
 
 
-def test_parts_can_be_turned_off(files: Files) -> None:
+def test_support_for_ranges_can_be_turned_off(files: Files) -> None:
     whole = files.get().content
     files.emulator.faults.add(Fault("content", "no_range", times=2))
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_parts_can_be_turned_off(files: Files) -> None:
     assert files.get(Range="bytes=5-").status_code == 206
 
 
-def test_a_server_that_has_no_parts_sends_the_whole() -> None:
+def test_a_dialect_without_ranges_sends_the_whole_content() -> None:
     with Emulator(clock=Clock(running=False), dialect="litellm", api_key="k") as emulator:
         assert Files(emulator).get(Range="bytes=5-").status_code == 200
 
@@ -149,50 +149,50 @@ def test_content_can_be_another_version(files: Files, variant: str) -> None:
     assert files.get(variant).content == before.content
 
 
-def test_another_version_is_a_video_too(files: Files) -> None:
+def test_another_version_is_a_playable_video_too(files: Files) -> None:
     files.emulator.faults.add(Fault("content", "changed"))
     with av.open(io.BytesIO(files.get().content), "r") as container:
         assert len(list(container.decode(container.streams.video[0]))) == media.FRAMES_PER_SECOND
 
 
-def broken(files: Files, **headers: str) -> tuple[httpx.Response, bytes]:
-    """An answer that breaks off, and what came of it."""
+def truncated(files: Files, **headers: str) -> tuple[httpx.Response, bytes]:
+    """A response that is truncated, and the bytes that were received."""
     url = f"{files.emulator.base_url}/videos/{files.job.id}/content"
     headers = {"Authorization": f"Bearer {files.emulator.api_key}", **headers}
-    come: list[bytes] = []
+    received: list[bytes] = []
     with httpx.stream("GET", url, headers=headers) as response, pytest.raises(httpx.RemoteProtocolError):
-        come.extend(response.iter_raw())
-    return response, b"".join(come)
+        received.extend(response.iter_raw())
+    return response, b"".join(received)
 
 
-def test_the_part_that_is_sent_breaks_off(files: Files) -> None:
+def test_a_requested_part_is_truncated_too(files: Files) -> None:
     whole = files.get()
     size = len(whole.content)
     files.emulator.faults.add(Fault("content", "truncate", fraction=0.25, times=2))
-    response, come = broken(files)
-    assert (response.status_code, come) == (200, whole.content[: size // 4])
+    response, received = truncated(files)
+    assert (response.status_code, received) == (200, whole.content[: size // 4])
     assert (response.headers["content-length"], response.headers["etag"]) == (str(size), whole.headers["etag"])
-    response, come = broken(files, Range="bytes=200-")
-    assert (response.status_code, come) == (206, whole.content[200 : 200 + (size - 200) // 4])
+    response, received = truncated(files, Range="bytes=200-")
+    assert (response.status_code, received) == (206, whole.content[200 : 200 + (size - 200) // 4])
     assert response.headers["content-length"] == str(size - 200)
     assert response.headers["content-range"] == f"bytes 200-{size - 1}/{size}"
 
 
-def test_what_content_is_like_comes_on_top_of_what_goes_wrong(files: Files) -> None:
+def test_changes_of_the_content_combine_with_another_fault(files: Files) -> None:
     whole = files.get().content
     faults = files.emulator.faults
     faults.add(Fault("content", "no_range", times=-1))
     faults.add(Fault("content", "truncate"))
     faults.add(Fault("content", "changed", skip=1))
-    response, come = broken(files, Range="bytes=200-")
-    assert (response.status_code, come) == (200, whole[: len(whole) // 2])
+    response, received = truncated(files, Range="bytes=200-")
+    assert (response.status_code, received) == (200, whole[: len(whole) // 2])
     assert "etag" not in response.headers
     assert files.get().content != whole
     assert files.get().content == whole
     assert [fault["effect"] for fault in faults.to_json()] == ["no_range"]
 
 
-def test_an_answer_that_is_lost_counts_for_what_content_is_like(files: Files) -> None:
+def test_a_lost_response_counts_for_changes_of_the_content(files: Files) -> None:
     whole = files.get().content
     files.emulator.faults.add(Fault("content", "drop"))
     files.emulator.faults.add(Fault("content", "changed"))
@@ -209,7 +209,7 @@ def download(files: Files) -> bytes:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_download_that_breaks_ten_times_comes_whole(files: Files, ranges: bool) -> None:
+def test_a_download_that_breaks_ten_times_is_complete_in_the_end(files: Files, ranges: bool) -> None:
     whole = files.get().content
     if not ranges:
         files.emulator.faults.add(Fault("content", "no_range", times=-1))
@@ -221,7 +221,7 @@ def test_a_download_that_breaks_ten_times_comes_whole(files: Files, ranges: bool
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_download_is_not_put_together_from_two_versions(files: Files, ranges: bool) -> None:
+def test_a_download_is_never_joined_from_two_versions(files: Files, ranges: bool) -> None:
     if not ranges:
         files.emulator.faults.add(Fault("content", "no_range", times=-1))
     files.emulator.faults.add(Fault("content", "truncate"))

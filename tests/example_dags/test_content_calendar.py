@@ -17,7 +17,7 @@ from airflow_provider_sora.emulator import Emulator
 from example_dags import content_calendar
 from tests.dags.running import run_dag
 from tests.transfers.gcs_server import GCSServer
-from tests.transfers.stores import gcs_client, keys
+from tests.transfers.servers import gcs_client, keys
 
 HEADER = ["date", "slug", "prompt", "seconds", "size"]
 

@@ -1,4 +1,4 @@
-"""A bucket of google-cloud-storage in memory, as far as `GCSStore` and Google's own `BlobWriter` use it."""
+"""A bucket of google-cloud-storage in memory, with what `GCSStore` and Google's own `BlobWriter` use of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def crc32c(data: bytes) -> str:
 
 
 class FakeBlob:
-    """An object, or one to be."""
+    """An object, or one that will be written."""
 
     def __init__(self, bucket: FakeBucket, name: str, chunk_size: int, kms_key_name: str | None) -> None:
         self.bucket = bucket
@@ -33,23 +33,23 @@ class FakeBlob:
 
     def upload_from_file(self, file: Any, **options: Any) -> None:
         data = file.read()
-        self.bucket.asked.append(("upload_from_file", options))
+        self.bucket.calls.append(("upload_from_file", options))
         assert options["size"] == len(data)
         self._finish(data, options)
 
     def _finish(self, data: bytes, options: dict[str, Any]) -> None:
-        if self.bucket.refuse:
-            raise self.bucket.refuse.pop()
+        if self.bucket.fail:
+            raise self.bucket.fail.pop()
         if options["if_generation_match"] == 0 and self.name in self.bucket.objects:
-            raise PreconditionFailed("taken")
+            raise PreconditionFailed("exists")
         self.size, self.content_type = len(data), options["content_type"]
-        self.crc32c = self.bucket.states(data)
+        self.crc32c = self.bucket.checksum(data)
         self.bucket.objects[self.name] = (self, data)
 
     def _initiate_resumable_upload(
         self, _: Any, stream: Any, content_type: str, *__: Any, chunk_size: int, retry: Any, **options: Any
     ) -> tuple[Any, Any]:
-        self.bucket.asked.append(("resumable", options))
+        self.bucket.calls.append(("resumable", options))
         parts: list[bytes] = []
 
         def transmit(_: Any, **__: Any) -> None:
@@ -62,23 +62,23 @@ class FakeBlob:
         return upload, SimpleNamespace(delete=lambda url, headers: self.bucket.cancelled.append((url, headers)))
 
     def reload(self) -> None:
-        self.bucket.note("reload")
+        self.bucket.record("reload")
         self.metadata = dict(self.metadata or {}) or None
 
     def patch(self, **options: Any) -> None:
-        self.bucket.note("patch", **options)
+        self.bucket.record("patch", **options)
 
     def delete(self, **options: Any) -> None:
-        self.bucket.note("delete", **options)
+        self.bucket.record("delete", **options)
         del self.bucket.objects[self.name]
 
 
 class FakeBucket:
     """A bucket.
 
-    :ivar refuse: what the next upload is refused with in the end
-    :ivar deny: by name of a call what it raises
-    :ivar states: the checksum that an upload is answered with
+    :ivar fail: the errors with which the next uploads end, each once
+    :ivar deny: by name of a call the error that it raises
+    :ivar checksum: computes the checksum that the response to an upload states
     """
 
     name = "bucket"
@@ -86,25 +86,25 @@ class FakeBucket:
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[FakeBlob, bytes]] = {}
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
         self.sent: list[int] = []
         self.cancelled: list[tuple[str, dict[str, str]]] = []
-        self.refuse: list[Exception] = []
+        self.fail: list[Exception] = []
         self.deny: dict[str, Exception] = {}
-        self.states: Any = crc32c
+        self.checksum: Any = crc32c
 
-    def note(self, name: str, **options: Any) -> None:
-        self.asked.append((name, options))
+    def record(self, name: str, **options: Any) -> None:
+        self.calls.append((name, options))
         if name in self.deny:
             raise self.deny[name]
 
     def of(self, name: str) -> list[dict[str, Any]]:
-        return [options for asked, options in self.asked if asked == name]
+        return [options for called, options in self.calls if called == name]
 
     def blob(self, name: str, *, chunk_size: int, kms_key_name: str | None) -> FakeBlob:
         return FakeBlob(self, name, chunk_size, kms_key_name)
 
     def get_blob(self, name: str) -> FakeBlob | None:
-        self.note("get_blob")
+        self.record("get_blob")
         found = self.objects.get(name)
         return found[0] if found else None

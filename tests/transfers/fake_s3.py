@@ -1,4 +1,4 @@
-"""S3's client in memory: it answers as S3 does, keeps what it was asked, and refuses what it is told to."""
+"""A client for S3 in memory: it responds as S3 does, records its calls, and fails on request."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _model() -> Any:
     return botocore.session.Session().get_service_model("s3")
 
 
-def refusal(code: str, status: int = 400) -> ClientError:
-    """What boto3 raises for an answer of S3's."""
-    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "Any")
+def client_error(code: str, status: int = 400) -> ClientError:
+    """What boto3 raises for an error response."""
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "Any")
 
 
 def crc32(data: bytes) -> str:
@@ -31,10 +31,10 @@ def crc32(data: bytes) -> str:
 
 
 class FakeS3:
-    """A bucket, as boto3's client shows it.
+    """A client with one bucket.
 
-    :ivar refuse: by method the error to raise, each once
-    :ivar change: by method what is changed in its answer
+    :ivar fail: by method the error to raise, each once
+    :ivar override: by method the values that replace those of its response
     """
 
     def __init__(self, *, checksums: str = "when_supported") -> None:
@@ -43,93 +43,94 @@ class FakeS3:
         )
         self.objects: dict[str, dict[str, Any]] = {}
         self.uploads: dict[str, dict[str, Any]] = {}
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.refuse: dict[str, ClientError] = {}
-        self.change: dict[str, dict[str, Any]] = {}
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.fail: dict[str, ClientError] = {}
+        self.override: dict[str, dict[str, Any]] = {}
 
     def of(self, method: str) -> list[dict[str, Any]]:
-        """What a method was called with."""
-        return [arguments for name, arguments in self.asked if name == method]
+        """The arguments of each call of a method."""
+        return [arguments for name, arguments in self.calls if name == method]
 
-    def _note(self, method: str, arguments: dict[str, Any]) -> None:
+    def _record(self, method: str, arguments: dict[str, Any]) -> None:
         assert arguments["Bucket"] == BUCKET
-        self.asked.append((method, arguments))
-        if method in self.refuse:
-            raise self.refuse.pop(method)
+        self.calls.append((method, arguments))
+        if method in self.fail:
+            raise self.fail.pop(method)
 
-    def _answer(self, method: str, **answer: Any) -> dict[str, Any]:
-        return {name: value for name, value in (answer | self.change.get(method, {})).items() if value is not None}
+    def _respond(self, method: str, **response: Any) -> dict[str, Any]:
+        fields = response | self.override.get(method, {})
+        return {name: value for name, value in fields.items() if value is not None}
 
     def put_object(self, **arguments: Any) -> dict[str, Any]:
-        self._note("put_object", arguments)
+        self._record("put_object", arguments)
         data = arguments["Body"].read()
         self._store(arguments, data)
         stated = arguments.get("ChecksumSHA256")
         if stated:
             assert stated == base64.b64encode(hashlib.sha256(data).digest()).decode()
-        return self._answer("put_object", ETag="e", ChecksumSHA256=stated)
+        return self._respond("put_object", ETag="e", ChecksumSHA256=stated)
 
-    def _store(self, about: dict[str, Any], data: bytes) -> None:
-        if about.get("IfNoneMatch") == "*" and about["Key"] in self.objects:
-            raise refusal("PreconditionFailed", 412)
-        self.objects[about["Key"]] = {"body": data, "about": about, "tags": {}}
+    def _store(self, properties: dict[str, Any], data: bytes) -> None:
+        if properties.get("IfNoneMatch") == "*" and properties["Key"] in self.objects:
+            raise client_error("PreconditionFailed", 412)
+        self.objects[properties["Key"]] = {"body": data, "properties": properties, "tags": {}}
 
     def head_object(self, **arguments: Any) -> dict[str, Any]:
-        self._note("head_object", arguments)
+        self._record("head_object", arguments)
         found = self.objects.get(arguments["Key"])
         if found is None:
-            raise refusal("404", 404)
-        return self._answer(
+            raise client_error("404", 404)
+        return self._respond(
             "head_object",
             ContentLength=len(found["body"]),
-            ContentType=found["about"].get("ContentType"),
-            Metadata=found["about"].get("Metadata", {}),
+            ContentType=found["properties"].get("ContentType"),
+            Metadata=found["properties"].get("Metadata", {}),
             TagCount=len(found["tags"]) or None,
         )
 
     def get_object_tagging(self, **arguments: Any) -> dict[str, Any]:
-        self._note("get_object_tagging", arguments)
+        self._record("get_object_tagging", arguments)
         tags = self.objects[arguments["Key"]]["tags"]
         return {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
 
     def put_object_tagging(self, **arguments: Any) -> dict[str, Any]:
-        self._note("put_object_tagging", arguments)
+        self._record("put_object_tagging", arguments)
         tags = {tag["Key"]: tag["Value"] for tag in arguments["Tagging"]["TagSet"]}
         self.objects[arguments["Key"]]["tags"] = tags
         return {}
 
     def delete_object(self, **arguments: Any) -> dict[str, Any]:
-        self._note("delete_object", arguments)
+        self._record("delete_object", arguments)
         del self.objects[arguments["Key"]]
         return {}
 
     def create_multipart_upload(self, **arguments: Any) -> dict[str, Any]:
-        self._note("create_multipart_upload", arguments)
+        self._record("create_multipart_upload", arguments)
         name = f"upload-{len(self.of('create_multipart_upload'))}"
-        self.uploads[name] = {"about": arguments, "parts": {}}
+        self.uploads[name] = {"properties": arguments, "parts": {}}
         return {"UploadId": name}
 
     def upload_part(self, **arguments: Any) -> dict[str, Any]:
-        self._note("upload_part", arguments)
+        self._record("upload_part", arguments)
         number = arguments["PartNumber"]
         data = arguments["Body"].read(-1)
         self.uploads[arguments["UploadId"]]["parts"][number] = data
         stated = crc32(data) if arguments.get("ChecksumAlgorithm") == "CRC32" else None
-        return self._answer("upload_part", ETag=f"etag-{number}", ChecksumCRC32=stated)
+        return self._respond("upload_part", ETag=f"etag-{number}", ChecksumCRC32=stated)
 
     def complete_multipart_upload(self, **arguments: Any) -> dict[str, Any]:
-        self._note("complete_multipart_upload", arguments)
+        self._record("complete_multipart_upload", arguments)
         upload = self.uploads[arguments["UploadId"]]
         listed = arguments["MultipartUpload"]["Parts"]
         parts = [upload["parts"][part["PartNumber"]] for part in listed]
-        self._store(upload["about"] | arguments, b"".join(parts))
+        self._store(upload["properties"] | arguments, b"".join(parts))
         del self.uploads[arguments["UploadId"]]
         joined = b"".join(zlib.crc32(part).to_bytes(4, "big") for part in parts)
-        stated = f"{crc32(joined)}-{len(parts)}" if upload["about"].get("ChecksumAlgorithm") == "CRC32" else None
-        return self._answer("complete_multipart_upload", ChecksumCRC32=stated)
+        stated = f"{crc32(joined)}-{len(parts)}" if upload["properties"].get("ChecksumAlgorithm") == "CRC32" else None
+        return self._respond("complete_multipart_upload", ChecksumCRC32=stated)
 
     def abort_multipart_upload(self, **arguments: Any) -> dict[str, Any]:
-        self._note("abort_multipart_upload", arguments)
+        self._record("abort_multipart_upload", arguments)
         del self.uploads[arguments["UploadId"]]
         return {}
 
@@ -137,11 +138,11 @@ class FakeS3:
         assert name == "list_multipart_uploads"
 
         def paginate(**arguments: Any) -> list[dict[str, Any]]:
-            self._note(name, arguments)
+            self._record(name, arguments)
             found = [
-                {"Key": upload["about"]["Key"], "UploadId": upload_id}
+                {"Key": upload["properties"]["Key"], "UploadId": upload_id}
                 for upload_id, upload in self.uploads.items()
-                if upload["about"]["Key"].startswith(arguments["Prefix"])
+                if upload["properties"]["Key"].startswith(arguments["Prefix"])
             ]
             return [{}, *({"Uploads": [item]} for item in found)]
 

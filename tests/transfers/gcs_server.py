@@ -1,4 +1,4 @@
-"""A GCS emulator over HTTP, with what it lacks: preconditions, cancelled uploads, and a record of what it was asked."""
+"""A GCS emulator over HTTP, extended by preconditions, cancelled uploads, a log of its requests, and errors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from gcp_storage_emulator.storage import Storage
 
 
 class GCSServer:
-    """Listens on a free port of loopback until it is closed."""
+    """Listens on a free loopback port until it is closed.
+
+    :ivar fail: the status with which a request fails, by a part of ``METHOD path?query Content-Range``
+    :ivar sessions: the object names of resumable uploads that have not ended, by upload id
+    """
 
     def __init__(self) -> None:
         self.storage: Any = Storage(use_memory_fs=True)
         self.requests: list[tuple[str, str, dict[str, list[str]], dict[str, str]]] = []
-        self.refuse: dict[str, int] = {}  # a word of "METHOD path?query" -> the status to refuse with
-        self.sessions: dict[str, str] = {}  # resumable uploads that were begun and not ended: id -> object
+        self.fail: dict[str, int] = {}
+        self.sessions: dict[str, str] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
@@ -48,31 +52,31 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         super().__init__(front.storage, *args)
 
     def do_GET(self) -> None:  # noqa: N802
-        if self._recorded("GET"):
+        if self._accepts("GET"):
             super().do_GET()
 
     def do_PATCH(self) -> None:  # noqa: N802
-        if self._recorded("PATCH"):
+        if self._accepts("PATCH"):
             super().do_PATCH()
 
     def do_POST(self) -> None:  # noqa: N802
-        if self._recorded("POST") and not self._is_taken():
+        if self._accepts("POST") and not self._object_exists():
             super().do_POST()
 
     def do_PUT(self) -> None:  # noqa: N802
         upload = self._query().get("upload_id", [""])[0]
-        if self._recorded("PUT"):
+        if self._accepts("PUT"):
             super().do_PUT()
             if "/*" not in self.headers.get("Content-Range", ""):
                 self.front.sessions.pop(upload, None)
 
     def do_DELETE(self) -> None:  # noqa: N802
-        if not self._recorded("DELETE"):
+        if not self._accepts("DELETE"):
             return
         upload = self._query().get("upload_id", [""])[0]
         if upload:
             self.front.sessions.pop(upload, None)
-            self._answer(499)
+            self._respond(499)
         else:
             super().do_DELETE()
 
@@ -84,27 +88,27 @@ class _Handler(RequestHandler):  # type: ignore[misc]
     def _query(self) -> dict[str, list[str]]:
         return parse_qs(urlsplit(self.path).query)
 
-    def _recorded(self, method: str) -> bool:
+    def _accepts(self, method: str) -> bool:
         path = unquote(urlsplit(self.path).path)
         self.front.requests.append((method, path, self._query(), dict(self.headers)))
-        for words, status in self.front.refuse.items():
-            if words in f"{method} {self.path} {self.headers.get('Content-Range', '')}":
-                self._answer(status)
+        for part, status in self.front.fail.items():
+            if part in f"{method} {self.path} {self.headers.get('Content-Range', '')}":
+                self._respond(status)
                 return False
         return True
 
-    def _is_taken(self) -> bool:
+    def _object_exists(self) -> bool:
         body: bytes = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.rfile: Any = BytesIO(body)
         if self._query().get("ifGenerationMatch") != ["0"]:
             return False
         found = re.search(rb'"name": ?"([^"]+)"', body)
-        taken = bool(found and self.front.exists(self.path.split("/b/")[1].split("/")[0], found[1].decode()))
-        if taken:
-            self._answer(412)
-        return taken
+        exists = bool(found and self.front.exists(self.path.split("/b/")[1].split("/")[0], found[1].decode()))
+        if exists:
+            self._respond(412)
+        return exists
 
-    def _answer(self, status: int) -> None:
+    def _respond(self, status: int) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.close_connection = True
         self.send_response(status)

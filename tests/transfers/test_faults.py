@@ -1,4 +1,4 @@
-"""Whatever goes wrong, there is the whole file afterwards or nothing: no object, no open upload, no hidden file."""
+"""Whatever fails, the destination has the complete file or nothing: no object, no open upload, no hidden file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from airflow_provider_sora.exceptions import SoraConnectionError, SoraContentErr
 from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
 from airflow_provider_sora.transfers.stream import TransferStoppedError
+from tests.transfers.destinations import Destination, destination_of, file_destination, gcs_destination
 from tests.transfers.gcs_server import GCSServer
-from tests.transfers.stores import LONG, keys, uploads
-from tests.transfers.targets import TargetStore, file_target, gcs_target, target_of
+from tests.transfers.servers import LONG, keys, uploads
 from tests.transfers.video_server import MIB, VideoServer
 
 LONG_VIDEO: dict[str, Any] = {"video": "video_1", "sora_conn_id": "sora_long", "part_size_bytes": 5 * MIB}
@@ -33,39 +33,39 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_sora.api.decisions.retry.RequestRetryPolicy.pause", lambda *_: 0.0)
 
 
-@pytest.mark.parametrize("knows_range", [True, False], ids=["range", "no range"])
-def test_a_download_that_breaks_at_every_tenth_is_whole_in_the_end(
-    target: TargetStore, long_server: VideoServer, *, knows_range: bool
+@pytest.mark.parametrize("supports_ranges", [True, False], ids=["range", "no range"])
+def test_a_download_that_breaks_nine_times_is_complete_in_the_end(
+    destination: Destination, long_server: VideoServer, *, supports_ranges: bool
 ) -> None:
-    long_server.knows_range = knows_range
+    long_server.supports_ranges = supports_ranges
     long_server.drops = [len(LONG) * tenth // 10 for tenth in range(1, 10)]
-    [stored] = target.operator(key="x", **LONG_VIDEO).execute({})
-    assert target.files() == {"x": LONG}
+    [stored] = destination.operator(key="x", **LONG_VIDEO).execute({})
+    assert destination.files() == {"x": LONG}
     assert stored["size_bytes"] == len(LONG)
     assert len(long_server.requests) == 10
-    assert [asked for _, asked in long_server.requests if asked] == (
-        [f"bytes={len(LONG) * tenth // 10}-" for tenth in range(1, 10)] if knows_range else []
+    assert [requested for _, requested in long_server.requests if requested] == (
+        [f"bytes={len(LONG) * tenth // 10}-" for tenth in range(1, 10)] if supports_ranges else []
     )
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))
-def test_a_download_that_breaks_for_good_leaves_nothing(s3: Any, long_server: VideoServer, tenth: int) -> None:
+def test_a_download_that_keeps_breaking_leaves_nothing(s3: Any, long_server: VideoServer, tenth: int) -> None:
     at = len(LONG) * tenth // 10
-    long_server.knows_range = False
+    long_server.supports_ranges = False
     long_server.drops = [at] * 20
     with pytest.raises(SoraConnectionError):
         SoraToS3Operator(task_id="m", s3_bucket="bucket", s3_key="x", **LONG_VIDEO).execute({})
     assert (keys(s3), uploads(s3)) == ([], [])
 
 
-def drop_always(server: VideoServer) -> None:
-    server.knows_range = False
+def keep_breaking(server: VideoServer) -> None:
+    server.supports_ranges = False
     server.drops = [len(LONG) // 2] * 20
 
 
 def wrong_length(server: VideoServer) -> None:
     server.extra_length = 7
-    server.knows_range = False
+    server.supports_ranges = False
 
 
 def json_body(server: VideoServer) -> None:
@@ -83,31 +83,31 @@ def picture(server: VideoServer) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (drop_always, SoraConnectionError),
+        (keep_breaking, SoraConnectionError),
         (wrong_length, (SoraConnectionError, SoraContentError)),
         (json_body, SoraContentNotReadyError),
         (html_body, SoraContentError),
         (picture, SoraContentError),
     ],
 )
-def test_content_that_is_not_whole_or_no_video_leaves_nothing(
-    target: TargetStore, long_server: VideoServer, fault: Callable[[VideoServer], None], error: Any
+def test_content_that_is_incomplete_or_not_a_video_leaves_nothing(
+    destination: Destination, long_server: VideoServer, fault: Callable[[VideoServer], None], error: Any
 ) -> None:
     fault(long_server)
     with pytest.raises(error):
-        target.operator(**LONG_VIDEO).execute({})
-    assert target.files() == {}
+        destination.operator(**LONG_VIDEO).execute({})
+    assert destination.files() == {}
 
 
 def failing(operator: SoraTransferOperator, operation: str, *, at: int = 1) -> SoraTransferOperator:
     """Let S3 refuse the call number `at` of an operation."""
     assert isinstance(operator, SoraToS3Operator)
     client: Any = operator.s3_hook.get_conn()
-    seen: list[str] = []
+    calls: list[str] = []
 
     def refuse(request: Any, **_: Any) -> AWSResponse | None:
-        seen.append(request.url)
-        return AWSResponse(request.url, 403, {}, _Body()) if len(seen) == at else None
+        calls.append(request.url)
+        return AWSResponse(request.url, 403, {}, _Body()) if len(calls) == at else None
 
     client.meta.events.register(f"before-send.s3.{operation}", refuse)
     return operator
@@ -125,41 +125,41 @@ class _Body:
     ("operation", "at"),
     [("CreateMultipartUpload", 1), *(("UploadPart", part) for part in range(1, 4)), ("CompleteMultipartUpload", 1)],
 )
-def test_a_store_that_refuses_any_call_has_nothing_in_the_end(
-    s3: Any, long_server: VideoServer, operation: str, at: int
-) -> None:
+def test_an_error_of_any_call_to_s3_leaves_nothing(s3: Any, long_server: VideoServer, operation: str, at: int) -> None:
     operator = SoraToS3Operator(task_id="m", s3_bucket="bucket", s3_key="x", **LONG_VIDEO)
     with pytest.raises(Exception, match="AccessDenied"):
         failing(operator, operation, at=at).execute({})
     assert (keys(s3), uploads(s3)) == ([], [])
 
 
-def test_the_error_of_the_upload_is_raised_even_where_aborting_fails_too(
+def test_the_error_of_the_upload_is_raised_although_aborting_fails_too(
     s3: Any, long_server: VideoServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     operator = SoraToS3Operator(task_id="m", s3_bucket="bucket", s3_key="x", **LONG_VIDEO)
     failing(failing(operator, "UploadPart"), "AbortMultipartUpload")
     with pytest.raises(Exception, match="UploadPart"):
         operator.execute({})
-    assert "s3://bucket/x may be left behind in parts" in caplog.text
+    assert "Could not abort the upload to s3://bucket/x, parts of it may remain: " in caplog.text
     assert keys(s3) == []
 
 
-def test_a_small_object_that_is_refused_is_not_there(video: dict[str, Any], s3: Any) -> None:
+def test_an_error_of_an_upload_in_one_part_leaves_nothing(video: dict[str, Any], s3: Any) -> None:
     operator = SoraToS3Operator(task_id="m", s3_bucket="bucket", s3_key="x", video=video)
     with pytest.raises(Exception, match="AccessDenied"):
         failing(operator, "PutObject").execute({})
     assert keys(s3) == []
 
 
-@pytest.mark.parametrize("words", ["uploadType=resumable", "bytes 0-", "bytes 5242880-", f"/{len(LONG)}"])
-def test_google_refusing_any_call_has_nothing_in_the_end(gcs: GCSServer, long_server: VideoServer, words: str) -> None:
-    gcs.refuse[words] = 403
-    target = gcs_target(gcs, "GCS")
+@pytest.mark.parametrize("request_part", ["uploadType=resumable", "bytes 0-", "bytes 5242880-", f"/{len(LONG)}"])
+def test_an_error_of_any_request_to_google_leaves_nothing(
+    gcs: GCSServer, long_server: VideoServer, request_part: str
+) -> None:
+    gcs.fail[request_part] = 403
+    destination = gcs_destination(gcs)
     with pytest.raises(Exception, match="403"):
-        target.operator(**LONG_VIDEO).execute({})
-    gcs.refuse.clear()
-    assert target.files() == {}
+        destination.operator(**LONG_VIDEO).execute({})
+    gcs.fail.clear()
+    assert destination.files() == {}
 
 
 @pytest.mark.parametrize("kind", ["S3", "GCS", "file://"])
@@ -170,15 +170,15 @@ def test_a_kill_by_airflow_ends_all_threads_and_leaves_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    target = target_of(kind, request, tmp_path)
-    operator = target.operator(**{**LONG_VIDEO, "video": ["video_1", "video_2"]})
-    operator.on_kill()  # before anything runs: nothing to stop
+    destination = destination_of(kind, request, tmp_path)
+    operator = destination.operator(**{**LONG_VIDEO, "video": ["video_1", "video_2"]})
+    operator.on_kill()  # before it runs, when there is nothing to stop
     begun = threading.Event()
     store = operator.open_store()
     begin = store.begin
 
-    def begin_and_kill(where: Any) -> Any:
-        upload = begin(where)
+    def begin_and_kill(target: Any) -> Any:
+        upload = begin(target)
         operator.on_kill()
         begun.set()
         return upload
@@ -188,7 +188,7 @@ def test_a_kill_by_airflow_ends_all_threads_and_leaves_nothing(
     with pytest.raises(TransferStoppedError):
         operator.execute({})
     assert begun.is_set()
-    assert target.files() == {}
+    assert destination.files() == {}
 
 
 KILLED = """
@@ -212,7 +212,7 @@ SoraToS3Operator(
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_sigkill_shows_nothing_and_the_next_try_leaves_no_upload_open(
+def test_after_a_sigkill_nothing_is_visible_and_the_next_try_leaves_no_upload_open(
     s3: Any, long_server: VideoServer, at: int
 ) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, str(at)], timeout=90, capture_output=True, check=False)
@@ -222,16 +222,14 @@ def test_a_sigkill_shows_nothing_and_the_next_try_leaves_no_upload_open(
     assert (keys(s3), uploads(s3)) == (["x"], [])
 
 
-def test_a_hidden_file_that_a_killed_try_has_left_is_removed_and_no_other(
-    long_server: VideoServer, tmp_path: Path
-) -> None:
+def test_a_hidden_file_of_a_killed_try_is_removed_and_no_other(long_server: VideoServer, tmp_path: Path) -> None:
     for name in (".x.0123abcd.part", ".y.0123abcd.part", ".x.y.0123abcd.part", "x.part"):
         (tmp_path / name).write_bytes(b"left")
-    file_target(tmp_path).operator(key="x", **LONG_VIDEO).execute({})
+    file_destination(tmp_path).operator(key="x", **LONG_VIDEO).execute({})
     assert {path.name for path in tmp_path.iterdir()} == {"x", ".y.0123abcd.part", ".x.y.0123abcd.part", "x.part"}
 
 
-def test_an_object_of_too_many_parts_is_named(
+def test_an_object_with_too_many_parts_is_an_error(
     s3: Any, long_server: VideoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_provider_sora.transfers.s3_store.MAX_PARTS", 2)

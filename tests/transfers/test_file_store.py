@@ -1,8 +1,7 @@
-"""`FileStore` by itself: on the disk, in memory, and where a file system refuses."""
+"""`FileStore` by itself: on the disk, in memory, and where a file system returns errors."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +11,10 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraConfigError, SoraTargetExistsError
 from airflow_provider_sora.transfers.file_store import FileStore, FileUpload
-from airflow_provider_sora.transfers.part import Part
 from airflow_provider_sora.transfers.store import ObjectInfo, Target
+from tests.transfers.store_inputs import content_of, part_of
 
 try:
     from airflow.sdk.io import attach
@@ -24,15 +22,8 @@ except ImportError:  # Airflow 2
     from airflow.io.store import attach  # type: ignore[import-not-found,no-redef]
 
 WHOLE = b"abcdef"
-CONTENT = Content("video_1", "video", 6, "video/mp4", hashlib.sha256(WHOLE).hexdigest(), end_verified=True)
+CONTENT = content_of(WHOLE)
 STORE = FileStore(None)
-
-
-def part_of(*chunks: bytes) -> Part:
-    part = Part()
-    for chunk in chunks:
-        part.add(chunk)
-    return part
 
 
 def target_of(folder: Path, name: str = "x", *, create_only: bool = False) -> Target:
@@ -47,12 +38,12 @@ def write(target: Target, content: bytes = WHOLE) -> bool:
     return STORE.put(target, CONTENT, part_of(content[:2], content[2:]))
 
 
-def test_it_takes_parts_in_order_and_has_no_room_for_labels() -> None:
+def test_it_has_one_worker_and_keeps_no_metadata() -> None:
     assert (STORE.workers, STORE.keeps_metadata, STORE.uri("file:///x")) == (1, False, "file:///x")
 
 
 @pytest.mark.parametrize("create_only", [True, False])
-def test_a_file_is_written_hidden_and_then_has_its_name(tmp_path: Path, *, create_only: bool) -> None:
+def test_a_file_is_written_under_a_hidden_name_and_renamed(tmp_path: Path, *, create_only: bool) -> None:
     target = target_of(tmp_path, "a/x", create_only=create_only)
     upload = STORE.begin(target)
     upload.send(1, part_of(b"abc"))
@@ -61,7 +52,7 @@ def test_a_file_is_written_hidden_and_then_has_its_name(tmp_path: Path, *, creat
     assert hidden.endswith(".part")
     assert len(hidden) == len(".x.01234567.part")
     upload.send(2, part_of(b"def"))
-    assert upload.complete(CONTENT) is False  # a disk proves nothing by taking bytes
+    assert upload.complete(CONTENT) is False  # a file system confirms nothing
     assert names(tmp_path / "a") == ["x"]
     assert (tmp_path / "a/x").read_bytes() == WHOLE
     assert STORE.find(target.key) == ObjectInfo(6, "", {})
@@ -74,13 +65,13 @@ def test_a_large_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     assert STORE.sha256(target_of(tmp_path).key) == CONTENT.sha256
 
 
-def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
     assert STORE.find(target_of(tmp_path).key) is None
 
 
 def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"old")
-    with pytest.raises(SoraTargetExistsError, match="/x exists"):
+    with pytest.raises(SoraTargetExistsError, match="/x already exists"):
         write(target_of(tmp_path, create_only=True))
     assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], b"old")
     write(target_of(tmp_path))
@@ -88,24 +79,24 @@ def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path: Path) -> None:
 
 
 def no_link(*_: object) -> None:
-    raise PermissionError("this mount knows no links")
+    raise PermissionError("this mount has no hard links")
 
 
-@pytest.mark.parametrize("taken", [True, False])
-def test_where_there_are_no_links_only_what_is_new_is_written_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool
+@pytest.mark.parametrize("exists", [True, False])
+def test_create_only_holds_without_hard_links_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exists: bool
 ) -> None:
     monkeypatch.setattr(os, "link", no_link)
-    if taken:
+    if exists:
         (tmp_path / "x").write_bytes(b"old")
         with pytest.raises(SoraTargetExistsError):
             write(target_of(tmp_path, create_only=True))
     else:
         write(target_of(tmp_path, create_only=True))
-    assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], b"old" if taken else WHOLE)
+    assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], b"old" if exists else WHOLE)
 
 
-def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_flushed_to_the_disk_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, int]] = []
     monkeypatch.setattr(os, "fsync", lambda file: seen.append(((tmp_path / "x").exists(), os.fstat(file).st_size)))
     upload: Any = STORE.begin(target_of(tmp_path))
@@ -115,12 +106,16 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path: Path, m
     assert upload._file.closed
 
 
-def test_between_a_look_and_a_name_nobody_can_slip_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_appears_after_the_last_check_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     upload: Any = STORE.begin(target_of(tmp_path, create_only=True))
     upload.send(1, part_of(WHOLE))
     (tmp_path / "x").write_bytes(b"old")
     hidden = upload._hidden
-    monkeypatch.setattr(type(upload._fs), "exists", lambda _, path: path == hidden)  # as it was a moment ago
+    monkeypatch.setattr(
+        type(upload._fs), "exists", lambda _, path: path == hidden
+    )  # the result of a check before the file appeared
     with pytest.raises(SoraTargetExistsError):
         upload.complete(CONTENT)
     assert (tmp_path / "x").read_bytes() == b"old"
@@ -146,14 +141,14 @@ def memory() -> MemoryFileSystem:
 
 
 @pytest.mark.parametrize("call", [write, lambda target: STORE.find(target.key), STORE.begin])
-def test_a_folder_is_no_target(tmp_path: Path, call: Callable[[Target], Any]) -> None:
+def test_a_folder_is_refused(tmp_path: Path, call: Callable[[Target], Any]) -> None:
     (tmp_path / "x").mkdir()
-    with pytest.raises(SoraConfigError, match="/x is a folder: put the name of a file behind it"):
+    with pytest.raises(SoraConfigError, match="/x is a folder: add a file name to it"):
         call(target_of(tmp_path))
     assert [path.name for path in tmp_path.rglob("*")] == ["x"]
 
 
-def test_an_abort_leaves_nothing_and_may_come_twice(tmp_path: Path) -> None:
+def test_an_abort_leaves_nothing_and_may_be_repeated(tmp_path: Path) -> None:
     upload = STORE.begin(target_of(tmp_path))
     upload.send(1, part_of(WHOLE))
     assert isinstance(upload, FileUpload)
@@ -173,7 +168,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert names(tmp_path) == []
 
 
-def test_what_killed_tries_have_left_of_this_name_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_hidden_files_of_killed_tries_with_this_name_are_removed_and_no_others(tmp_path: Path) -> None:
     others = [".y.01234567.part", ".x.y.01234567.part", ".x.0123456.part", ".x.012345678.part", ".x.01234567.tmp0",
               "x.01234567.part", "..x.01234567.part"]  # fmt: skip
     for name in (".x.01234567.part", ".x.abcdef01.part", *others):
@@ -182,27 +177,27 @@ def test_what_killed_tries_have_left_of_this_name_is_removed_and_nothing_else(tm
     assert names(tmp_path) == sorted([*others, "x"])
 
 
-def test_a_left_file_that_another_try_removes_meanwhile_is_no_error(
+def test_a_hidden_file_that_another_try_removes_meanwhile_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".x.01234567.part").write_bytes(b"left")
     upload: Any = STORE.begin(target_of(tmp_path, "other"))
     remove = type(upload._fs).rm
 
-    def removed_already(file_system: Any, path: str, *arguments: Any, **named: Any) -> None:
+    def remove_before(file_system: Any, path: str, *arguments: Any, **named: Any) -> None:
         if path.endswith(".x.01234567.part"):
             os.unlink(path)
             raise FileNotFoundError(path)
         remove(file_system, path, *arguments, **named)
 
-    monkeypatch.setattr(type(upload._fs), "rm", removed_already)
+    monkeypatch.setattr(type(upload._fs), "rm", remove_before)
     upload.abort()
     write(target_of(tmp_path))
     assert names(tmp_path) == ["x"]
 
 
-def test_two_uploads_of_one_file_do_not_meet(tmp_path: Path) -> None:
-    """A killed task may live on beside its retry: the last one to end wins, whole."""
+def test_two_uploads_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """A killed task may still be running beside its retry: the file is that of the last one to end."""
     first = FileStore(None).begin(target_of(tmp_path))
     first.send(1, part_of(b"first"))
     hidden = names(tmp_path)
@@ -215,21 +210,21 @@ def test_two_uploads_of_one_file_do_not_meet(tmp_path: Path) -> None:
     assert (names(tmp_path), (tmp_path / "x").read_bytes()) == (["x"], WHOLE)
 
 
-def test_the_connection_of_the_argument_is_used_and_none_hides_that_of_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[str, dict[str, Any]]] = []
+def test_a_connection_id_is_passed_on_and_none_does_not_hide_that_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    created: list[tuple[str, dict[str, Any]]] = []
 
     class Recorded:
         fs = None
 
         def __init__(self, key: str, **named: Any) -> None:
-            made.append((key, named))
+            created.append((key, named))
 
     monkeypatch.setattr("airflow_provider_sora.compat.ObjectStoragePath", Recorded, raising=False)
     FileStore("disk").check("file:///x")
     FileStore(None).check("file://disk@/x")
-    assert made == [("file:///x", {"conn_id": "disk"}), ("file://disk@/x", {})]
+    assert created == [("file:///x", {"conn_id": "disk"}), ("file://disk@/x", {})]
 
 
-def test_a_scheme_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises((ValueError, ImportError)):
         STORE.check("nowhere://x/y")

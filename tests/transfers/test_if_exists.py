@@ -1,9 +1,7 @@
-"""What lies at a file's key already, and what is done about it."""
+"""`if_exists` and `delete_after_transfer` on the servers of every destination."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,10 +10,12 @@ from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator, Fault
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.hooks.sora import SoraHook
+from airflow_provider_sora.transfers.base import SoraTransferOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
+from tests.transfers.destinations import Destination, gcs_destination, s3_destination
 from tests.transfers.gcs_server import GCSServer
-from tests.transfers.stores import LONG, keys
-from tests.transfers.targets import TargetStore, gcs_target, s3_target
+from tests.transfers.golden import READABLE, UNREADABLE, golden
+from tests.transfers.servers import LONG, gcs_client, keys
 from tests.transfers.video_server import MIB, VideoServer
 
 KEY = "a/file.{extension}"
@@ -34,58 +34,60 @@ def content_requests(emulator: Emulator) -> int:
     return sum(entry["route"] == "content" for entry in emulator.requests)
 
 
-def test_skip_makes_a_second_run_a_no_op(video: dict[str, Any], target: TargetStore, sora_emulator: Emulator) -> None:
-    first = target.operator(video=video, key=KEY, if_exists="skip").execute({})
-    before = target.files()
-    asked = content_requests(sora_emulator)
-    assert target.operator(video=video, key=KEY, if_exists="skip").execute({}) == first
-    assert target.files() == before
-    assert content_requests(sora_emulator) == asked + (not target.keeps_metadata)
+def test_skip_makes_a_second_run_a_no_op(
+    video: dict[str, Any], destination: Destination, sora_emulator: Emulator
+) -> None:
+    first = destination.operator(video=video, key=KEY, if_exists="skip").execute({})
+    before = destination.files()
+    count = content_requests(sora_emulator)
+    assert destination.operator(video=video, key=KEY, if_exists="skip").execute({}) == first
+    assert destination.files() == before
+    assert content_requests(sora_emulator) == count + (not destination.keeps_metadata)
 
 
-def test_skip_knows_a_long_video_too(target: TargetStore, long_server: VideoServer) -> None:
-    first = target.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({})
-    assert target.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({}) == first
-    assert len(long_server.requests) == (1 if target.keeps_metadata else 2)
+def test_skip_recognizes_a_long_video_too(destination: Destination, long_server: VideoServer) -> None:
+    first = destination.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({})
+    assert destination.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({}) == first
+    assert len(long_server.requests) == (1 if destination.keeps_metadata else 2)
 
 
 @pytest.mark.parametrize("if_exists", ["skip", "fail"])
-def test_another_video_at_the_key_is_never_replaced_and_never_taken_for_this_one(
-    video: dict[str, Any], other: str, target: TargetStore, if_exists: Any
+def test_another_video_at_the_key_is_never_replaced_nor_mistaken_for_this_one(
+    video: dict[str, Any], other: str, destination: Destination, if_exists: Any
 ) -> None:
-    target.operator(video=other, key=KEY).execute({})
-    before = target.files()
-    with pytest.raises(AirflowFailException, match=r"SoraTargetExistsError: .*/file.mp4 exists"):
-        target.operator(video=video, key=KEY, if_exists=if_exists).execute({})
-    assert target.files() == before
+    destination.operator(video=other, key=KEY).execute({})
+    before = destination.files()
+    with pytest.raises(AirflowFailException, match=r"SoraTargetExistsError: .*/file.mp4 (already )?exists"):
+        destination.operator(video=video, key=KEY, if_exists=if_exists).execute({})
+    assert destination.files() == before
 
 
-def test_replace_replaces(video: dict[str, Any], other: str, target: TargetStore) -> None:
-    target.operator(video=other, key=KEY).execute({})
-    before = target.files()
-    target.operator(video=video, key=KEY, if_exists="replace").execute({})
-    assert set(target.files()) == set(before)
-    assert target.files() != before
+def test_replace_replaces(video: dict[str, Any], other: str, destination: Destination) -> None:
+    destination.operator(video=other, key=KEY).execute({})
+    before = destination.files()
+    destination.operator(video=video, key=KEY, if_exists="replace").execute({})
+    assert set(destination.files()) == set(before)
+    assert destination.files() != before
 
 
 @pytest.mark.parametrize("long", [False, True])
-def test_fail_is_decided_before_anything_is_read(
-    video: dict[str, Any], target: TargetStore, sora_emulator: Emulator, long_server: VideoServer, *, long: bool
+def test_fail_fails_before_anything_is_read(
+    video: dict[str, Any], destination: Destination, sora_emulator: Emulator, long_server: VideoServer, *, long: bool
 ) -> None:
     fields: dict[str, Any] = LONG_VIDEO if long else {"video": video}
-    target.operator(key=KEY, **fields).execute({})
-    asked = content_requests(sora_emulator) + len(long_server.requests)
+    destination.operator(key=KEY, **fields).execute({})
+    count = content_requests(sora_emulator) + len(long_server.requests)
     with pytest.raises(AirflowFailException, match="SoraTargetExistsError"):
-        target.operator(key=KEY, if_exists="fail", **fields).execute({})
-    assert content_requests(sora_emulator) + len(long_server.requests) == asked
+        destination.operator(key=KEY, if_exists="fail", **fields).execute({})
+    assert content_requests(sora_emulator) + len(long_server.requests) == count
 
 
 @pytest.mark.parametrize("if_exists", ["skip", "fail"])
 @pytest.mark.parametrize("long", [False, True])
-def test_what_somebody_else_writes_meanwhile_is_not_replaced(
+def test_a_file_that_another_process_writes_meanwhile_is_not_replaced(
     video: dict[str, Any],
     other: str,
-    target: TargetStore,
+    destination: Destination,
     long_server: VideoServer,
     if_exists: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -93,33 +95,34 @@ def test_what_somebody_else_writes_meanwhile_is_not_replaced(
     long: bool,
 ) -> None:
     fields: dict[str, Any] = LONG_VIDEO if long else {"video": video}
-    operator = target.operator(key=KEY, if_exists=if_exists, **fields)
-    store = operator.open_store()
-    name = "begin" if long else "put"
-    monkeypatch.setattr(store, name, after(partial(write_twin, target, {"video": other}), getattr(store, name)))
-    monkeypatch.setattr(operator, "open_store", lambda: store)
+    operator = destination.operator(key=KEY, if_exists=if_exists, **fields)
+    write_first(monkeypatch, operator, destination.operator(key=KEY, video=other))
     with pytest.raises(AirflowFailException, match="SoraTargetExistsError"):
         operator.execute({})
-    [(_, content)] = target.files().items()
+    [(_, content)] = destination.files().items()
     assert content == b"".join(SoraHook().download_content(other))
 
 
-def write_twin(target: TargetStore, fields: dict[str, Any]) -> None:
-    target.operator(key=KEY, **fields).execute({})
+def write_first(monkeypatch: pytest.MonkeyPatch, operator: SoraTransferOperator, twin: SoraTransferOperator) -> None:
+    """Let another operator write its file immediately before this one does."""
+    store = operator.open_store()
 
+    def write(name: str) -> Any:
+        original = getattr(store, name)
 
-def after(first: Callable[[], None], call: Callable[..., Any]) -> Callable[..., Any]:
-    """A call that something else comes before."""
+        def write_after_the_twin(*arguments: Any) -> Any:
+            twin.execute({})
+            return original(*arguments)
 
-    def both(*arguments: Any) -> Any:
-        first()
-        return call(*arguments)
+        return write_after_the_twin
 
-    return both
+    for name in ("begin", "put"):
+        monkeypatch.setattr(store, name, write(name))
+    monkeypatch.setattr(operator, "open_store", lambda: store)
 
 
 @pytest.mark.parametrize("long", [False, True])
-def test_the_same_video_written_meanwhile_by_a_twin_is_fine(
+def test_the_same_video_written_meanwhile_by_a_twin_is_accepted(
     video: dict[str, Any],
     s3: Any,
     gcs: GCSServer,
@@ -129,43 +132,72 @@ def test_the_same_video_written_meanwhile_by_a_twin_is_fine(
     long: bool,
 ) -> None:
     fields: dict[str, Any] = LONG_VIDEO if long else {"video": video}
-    for target in (s3_target(s3, "S3"), gcs_target(gcs, "GCS")):
-        operator = target.operator(key=KEY, if_exists="skip", **fields)
-        store = operator.open_store()
-        name = "begin" if long else "put"
-
-        monkeypatch.setattr(store, name, after(partial(write_twin, target, fields), getattr(store, name)))
-        monkeypatch.setattr(operator, "open_store", partial(lambda store: store, store))
+    for destination in (s3_destination(s3), gcs_destination(gcs)):
+        operator = destination.operator(key=KEY, if_exists="skip", **fields)
+        write_first(monkeypatch, operator, destination.operator(key=KEY, **fields))
         operator.execute({})
-        assert len(target.files()) == 1
+        assert len(destination.files()) == 1
+
+
+def write_objects(s3: Any, metadata: dict[str, str]) -> None:
+    """Write an object with this metadata to S3 and to Google, without this package."""
+    s3.put_object(Bucket="bucket", Key="a/file.mp4", Body=b"old", Metadata=metadata)
+    blob = gcs_client().bucket("bucket").blob("a/file.mp4")
+    blob.metadata = metadata
+    blob.upload_from_string(b"old")
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_skip_recognizes_an_object_of_each_known_version(
+    s3: Any, gcs: GCSServer, long_server: VideoServer, name: str
+) -> None:
+    write_objects(s3, golden(name))
+    for destination in (s3_destination(s3), gcs_destination(gcs)):
+        [file] = destination.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({})
+        assert (file["sha256"], file["verified"]) == (golden(name)["sha256"], True)
+        assert destination.files() == {"a/file.mp4": b"old"}
+    assert long_server.requests == []
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_skip_leaves_an_object_of_a_newer_version_or_with_damaged_metadata_and_fails(
+    s3: Any, gcs: GCSServer, long_server: VideoServer, name: str
+) -> None:
+    write_objects(s3, golden(name))
+    for destination in (s3_destination(s3), gcs_destination(gcs)):
+        with pytest.raises(AirflowFailException) as caught:
+            destination.operator(key=KEY, if_exists="skip", delete_after_transfer=True, **LONG_VIDEO).execute({})
+        assert f"a/file.mp4 exists, but {UNREADABLE[name]}" in str(caught.value)
+        assert destination.files() == {"a/file.mp4": b"old"}
+    assert long_server.requests == []
 
 
 def test_an_object_whose_digest_a_killed_try_could_not_write_is_written_again(
     s3: Any, long_server: VideoServer
 ) -> None:
-    target = s3_target(s3, "S3")
-    target.operator(key=KEY, **LONG_VIDEO).execute({})
+    destination = s3_destination(s3)
+    destination.operator(key=KEY, **LONG_VIDEO).execute({})
     s3.delete_object_tagging(Bucket="bucket", Key="a/file.mp4")
-    target.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({})
+    destination.operator(key=KEY, if_exists="skip", **LONG_VIDEO).execute({})
     assert len(long_server.requests) == 2
     [tag] = s3.get_object_tagging(Bucket="bucket", Key="a/file.mp4")["TagSet"]
     assert tag["Key"] == "sha256"
 
 
-def test_an_unknown_word_is_named_when_the_dag_is_parsed() -> None:
+def test_an_invalid_value_is_an_error_when_the_dag_is_parsed() -> None:
     with pytest.raises(SoraConfigError, match="if_exists is 'overwrite'; it has to be one of skip, replace, fail"):
         SoraToS3Operator(task_id="m", video="v", s3_key="s3://b/k", if_exists="overwrite")
 
 
-def test_deleting_afterwards_lets_go_of_the_video_on_the_server_once_it_is_stored(
-    video: dict[str, Any], target: TargetStore, sora_emulator: Emulator
+def test_the_video_is_deleted_on_the_server_once_it_is_stored(
+    video: dict[str, Any], destination: Destination, sora_emulator: Emulator
 ) -> None:
-    target.operator(video=video, key=KEY, delete_after_transfer=True).execute({})
-    assert len(target.files()) == 1
+    destination.operator(video=video, key=KEY, delete_after_transfer=True).execute({})
+    assert len(destination.files()) == 1
     assert not sora_emulator.jobs.all()
 
 
-def test_a_retry_after_the_video_was_deleted_finds_it_in_the_store(long_server: VideoServer, s3: Any) -> None:
+def test_a_retry_after_the_video_was_deleted_finds_the_stored_file(long_server: VideoServer, s3: Any) -> None:
     operator = SoraToS3Operator(
         task_id="m",
         s3_bucket="bucket",
@@ -179,7 +211,7 @@ def test_a_retry_after_the_video_was_deleted_finds_it_in_the_store(long_server: 
     assert s3.get_object(Bucket="bucket", Key="x.mp4")["Body"].read() == LONG
 
 
-def test_nothing_is_deleted_where_a_variant_was_not_stored(
+def test_the_video_is_kept_where_a_variant_was_not_stored(
     video: dict[str, Any], s3: Any, sora_emulator: Emulator
 ) -> None:
     sora_emulator.faults.add(Fault("content", "wrong_type", skip=1, times=9))
@@ -199,10 +231,10 @@ def test_nothing_is_deleted_where_a_variant_was_not_stored(
     assert len(sora_emulator.jobs.all()) == 1
 
 
-def test_a_server_that_does_not_delete_is_no_failure(
+def test_a_server_that_does_not_delete_videos_is_no_failure(
     video: dict[str, Any], s3: Any, sora_emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     sora_emulator.faults.add(Fault("delete", "status", status=405))
     SoraToS3Operator(task_id="m", video=video, s3_key="s3://bucket/x", delete_after_transfer=True).execute({})
     assert keys(s3) == ["x"]
-    assert "is stored, but stays on the server" in caplog.text
+    assert "was stored, but could not be deleted on the server" in caplog.text

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora.exceptions import SoraConfigError
-from airflow_provider_sora.transfers.keys import check_key, check_local, fill_key, safe_id, safe_slug
+from airflow_provider_sora.transfers.keys import check_local_path, check_template, fill_key, safe_id, safe_slug
 
 
 def test_a_key_is_filled_with_id_variant_and_extension() -> None:
@@ -18,40 +18,42 @@ def test_a_key_is_filled_with_id_variant_and_extension() -> None:
 @pytest.mark.parametrize(
     "template", ["a/{{ ds }}/{id}", "{{ params.x['y'] }}", "a/{% if x %}b{% endif %}", None, object()]
 )
-def test_jinja_and_values_of_other_tasks_are_left_alone(template: Any) -> None:
-    check_key(template, ("video",))
+def test_jinja_and_the_output_of_other_tasks_are_accepted(template: Any) -> None:
+    check_template(template, ("video",))
 
 
 @pytest.mark.parametrize(
-    ("template", "variants", "videos", "words"),
+    ("template", "variants", "videos", "message"),
     [
         ("a/{name}", ("video",), 1, "has {name}; it may have {id}, {slug}, {variant}, {extension}"),
         ("a/{slug}", ("video",), 1, "give the operator a slug"),
-        ("a/{", ("video",), 1, "is no template"),
-        ("a/{id:{x}}", ("video",), 1, "has a part with a format or a conversion; write {id}, not {id:…}"),
-        ("a/{id:>99999999999}", ("video",), 1, "has a part with a format"),
-        ("a/{id!r}", ("video",), 1, "has a part with a format"),
+        ("a/{", ("video",), 1, "is not a template"),
+        ("a/{id:{x}}", ("video",), 1, "has a field with a format or a conversion; write {id}, not {id:…}"),
+        ("a/{id:>99999999999}", ("video",), 1, "has a field with a format"),
+        ("a/{id!r}", ("video",), 1, "has a field with a format"),
         ("a/{id.x}{0}{}", ("video",), 1, "it may have {id}"),
-        ("a/{id}", ("video", "thumbnail"), 1, "put {variant} into it"),
-        ("a/{variant}", ("video",), 2, "would give 2 videos one key"),
-        ("a/{id}/", ("video",), 1, "names a folder: put a file's name behind it"),
+        ("a/{id}", ("video", "thumbnail"), 1, "the same key: add {variant}"),
+        ("a/{variant}", ("video",), 2, "would give 2 videos the same key"),
+        ("a/{id}/", ("video",), 1, "names a folder: add a file name"),
         ("a/{{ ds }}/", ("video",), 1, "names a folder"),
     ],
 )
-def test_a_key_that_will_not_do_is_named(template: str, variants: tuple[str, ...], videos: int, words: str) -> None:
+def test_an_invalid_template_is_an_error_that_names_the_cause(
+    template: str, variants: tuple[str, ...], videos: int, message: str
+) -> None:
     with pytest.raises(SoraConfigError) as caught:
-        check_key(template, variants, videos=videos)
-    assert words in str(caught.value)
+        check_template(template, variants, videos=videos)
+    assert message in str(caught.value)
 
 
 @given(st.text(alphabet="{}:!.[]ixdslug0/ ", max_size=20) | st.text())
 def test_a_key_that_was_checked_can_be_filled(template: str) -> None:
     with suppress(SoraConfigError):
-        check_key(template, ("video",), slug=True)
+        check_template(template, ("video",), slug=True)
         fill_key(template, "video_1", "video", "video/mp4", "a-cat")
 
 
-def test_a_plain_id_stays_as_it_is() -> None:
+def test_a_plain_id_is_unchanged() -> None:
     assert safe_id("video_68d7512d07848190b3e45da0ecbebcde") == "video_68d7512d07848190b3e45da0ecbebcde"
 
 
@@ -62,8 +64,8 @@ def test_any_other_id_is_made_safe_and_stays_unique() -> None:
     assert all(len(value) <= 80 and "/" not in value and not value.startswith(".") for value in safe)
 
 
-def test_a_slug_stands_for_a_video_as_an_id_does() -> None:
-    check_key("{slug}", ("video",), slug=True, videos=2)
+def test_a_slug_distinguishes_videos_as_an_id_does() -> None:
+    check_template("{slug}", ("video",), slug=True, videos=2)
     assert fill_key("{slug}.{extension}", "v", "video", "video/mp4", "a-cat") == "a-cat.mp4"
 
 
@@ -75,7 +77,7 @@ def test_a_slug_is_safe_in_a_path(text: str, slug: str) -> None:
     assert safe_slug(text) == slug
 
 
-def test_a_slug_of_which_nothing_is_left_is_named() -> None:
+def test_a_slug_without_a_safe_character_is_an_error() -> None:
     with pytest.raises(SoraConfigError, match="has no letter or digit"):
         safe_slug("猫")
 
@@ -83,13 +85,13 @@ def test_a_slug_of_which_nothing_is_left_is_named() -> None:
 @pytest.mark.parametrize(
     "template", ["a/../{id}", "../{id}", "s3://bucket/../{id}", "a\n{id}", "a" * 1025 + "{id}", "a/", "a/.", "/"]
 )
-def test_what_was_rendered_to_no_safe_path_is_named(template: str) -> None:
-    with pytest.raises(SoraConfigError, match="is no safe path"):
+def test_a_rendered_key_that_is_not_a_safe_path_is_an_error(template: str) -> None:
+    with pytest.raises(SoraConfigError, match="is not a safe path"):
         fill_key(template, "v", "video", "video/mp4")
 
 
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("path", "message"),
     [
         ("file://mnt/videos/{id}.mp4", "third slash: file:///mnt/videos/{id}.mp4"),
         ("file://localhost/mnt/{id}.mp4", "third slash"),
@@ -102,10 +104,10 @@ def test_what_was_rendered_to_no_safe_path_is_named(template: str) -> None:
         ("~/{id}.mp4", "has to be absolute, or a URL"),
     ],
 )
-def test_a_path_below_wherever_the_task_runs_is_named(path: str, words: str) -> None:
+def test_a_relative_local_path_is_an_error(path: str, message: str) -> None:
     with pytest.raises(SoraConfigError) as caught:
-        check_local(path)
-    assert words in str(caught.value)
+        check_local_path(path)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -113,5 +115,5 @@ def test_a_path_below_wherever_the_task_runs_is_named(path: str, words: str) -> 
     ["file:///mnt/{id}", "local:///x", "/mnt/{id}", "s3://mnt/{id}", "memory://mnt/x", "sftp://host/x", "{{ ds }}/x",
      "file://{{ params.root }}/x", "{% if x %}a{% endif %}", "{# x #}a", None, object()],
 )  # fmt: skip
-def test_other_paths_are_left_alone(path: Any) -> None:
-    check_local(path)
+def test_other_paths_are_accepted(path: Any) -> None:
+    check_local_path(path)

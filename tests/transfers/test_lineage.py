@@ -1,4 +1,4 @@
-"""What Airflow is told about the files: outlets, hook lineage, OpenLineage."""
+"""What is reported to Airflow about the files: outlet events, hook lineage, OpenLineage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
 
 
 class Events(defaultdict[Any, Any]):
-    """Stands for ``outlet_events`` of a task's context."""
+    """In place of ``outlet_events`` in a task's context."""
 
     def __init__(self) -> None:
         super().__init__(lambda: SimpleNamespace(extra=None, added=[], add=None))
@@ -39,14 +39,14 @@ def test_an_outlet_gets_the_files_and_an_alias_an_asset_for_each(video: dict[str
     assert [extra for _, extra in events[AssetAlias("videos")].added] == files
 
 
-def test_each_file_is_named_to_the_lineage_collector(
+def test_each_file_is_reported_to_the_lineage_collector(
     video: dict[str, Any], s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    collector = SimpleNamespace(add_output_asset=lambda uri, **_: told.append(uri))
+    reported: list[str] = []
+    collector = SimpleNamespace(add_output_asset=lambda uri, **_: reported.append(uri))
     monkeypatch.setattr("airflow.providers.common.compat.lineage.hook.get_hook_lineage_collector", lambda: collector)
     SoraToS3Operator(task_id="m", video=video, s3_key="s3://bucket/x").execute({})
-    assert told == ["s3://bucket/x"]
+    assert reported == ["s3://bucket/x"]
 
 
 def test_openlineage_gets_a_dataset_for_each_file(video: dict[str, Any], s3: Any) -> None:
@@ -66,6 +66,6 @@ def test_openlineage_gets_a_dataset_for_each_file(video: dict[str, Any], s3: Any
         ("sftp://conn@host/a", ("sftp://host", "a")),
     ],
 )
-def test_datasets_are_named_as_openlineage_does(uri: str, expected: tuple[str, str]) -> None:
-    [dataset] = lineage.openlineage([{"uri": uri}]).outputs
+def test_datasets_are_named_by_the_rules_of_openlineage(uri: str, expected: tuple[str, str]) -> None:
+    [dataset] = lineage.operator_lineage([{"uri": uri}]).outputs
     assert (dataset.namespace, dataset.name) == expected

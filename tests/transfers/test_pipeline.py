@@ -1,4 +1,4 @@
-"""Parts on their way: how many at once, in which order, and how much memory they take."""
+"""Uploading parts: how many at once, in which order, and with how much memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from airflow_provider_sora.api.content.reading import Content
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.part import Part
-from airflow_provider_sora.transfers.pipeline import Parts, move
+from airflow_provider_sora.transfers.pipeline import PartPool, upload
 from airflow_provider_sora.transfers.progress import Progress
 from airflow_provider_sora.transfers.store import ObjectInfo, Store, Target, Upload
 from airflow_provider_sora.transfers.stream import ContentStream, TransferStoppedError
 
 LOG = logging.getLogger(__name__)
-HEAD = b"\x00\x00\x00\x20ftypisom"  # nothing here looks further
+HEAD = b"\x00\x00\x00\x20ftypisom"  # all that is read of it here
 TARGET = Target("x", "video_1", "video", "video/mp4", create_only=False)
 
 
@@ -39,7 +39,10 @@ def stream_of(size: int, stop: threading.Event | None = None) -> ContentStream:
 
 
 class Recording(Store, Upload):
-    """A store that keeps what it gets, and lets a test hold parts up."""
+    """A store that records what it receives.
+
+    :ivar hold: called before each part is accepted
+    """
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
@@ -80,45 +83,45 @@ class Recording(Store, Upload):
         (400_001, {1: 400_000, 2: 1}),
     ],
 )
-def test_parts_are_full_but_for_the_last(size: int, expected: dict[int, int]) -> None:
+def test_all_parts_but_the_last_are_full(size: int, expected: dict[int, int]) -> None:
     store = Recording()
-    assert move(stream_of(size), lambda: store, TARGET, Parts(3, 400_000)).content.size_bytes == size
+    assert upload(stream_of(size), lambda: store, TARGET, PartPool(3, 400_000)).content.size_bytes == size
     assert (store.sent, store.ended) == (expected, ["completed"])
 
 
-def test_a_long_video_begins_with_a_small_part_so_that_its_upload_begins_early() -> None:
+def test_the_upload_of_a_long_video_begins_with_a_small_part() -> None:
     store = Recording()
-    move(stream_of(70_000_000), lambda: store, TARGET, Parts(2, 8_000_000))
+    upload(stream_of(70_000_000), lambda: store, TARGET, PartPool(2, 8_000_000))
     assert list(store.sent.values()) == [5_242_880, *[8_000_000] * 8, 757_120]
 
 
 @pytest.mark.parametrize("size", [len(HEAD), 400_000])
-def test_what_fits_into_one_part_is_put(size: int) -> None:
+def test_content_that_fits_into_one_part_is_written_with_put(size: int) -> None:
     store = Recording()
-    move(stream_of(size), lambda: store, TARGET, Parts(1, 400_000))
+    upload(stream_of(size), lambda: store, TARGET, PartPool(1, 400_000))
     assert store.ended == ["put"]
 
 
-def test_parts_go_up_while_bytes_come_down() -> None:
+def test_parts_are_uploaded_while_bytes_are_downloaded() -> None:
     store = Recording(workers=2)
     both = threading.Barrier(2, timeout=30)
 
     def wait_for_both(number: int) -> None:
         if number <= 2:
-            both.wait()  # passes only if two are held at once
+            both.wait()  # returns only once two parts are held
 
     store.hold = wait_for_both
-    move(stream_of(1_200_000), lambda: store, TARGET, Parts(3, 400_000))
+    upload(stream_of(1_200_000), lambda: store, TARGET, PartPool(3, 400_000))
     assert store.ended == ["completed"]
 
 
 def test_with_one_worker_parts_arrive_in_order() -> None:
     store = Recording()
-    move(stream_of(4_000_000), lambda: store, TARGET, Parts(4, 400_000))
+    upload(stream_of(4_000_000), lambda: store, TARGET, PartPool(4, 400_000))
     assert list(store.sent) == list(range(1, 11))
 
 
-def test_a_failed_part_stops_the_others_and_is_raised_after_all_have_ended() -> None:
+def test_the_error_of_a_part_stops_the_others_and_is_raised_after_all_have_ended() -> None:
     store = Recording(workers=2)
 
     def fail(number: int) -> None:
@@ -126,54 +129,54 @@ def test_a_failed_part_stops_the_others_and_is_raised_after_all_have_ended() -> 
             raise OSError("disk full")
 
     store.hold = fail
-    parts = Parts(3, 400_000)
+    parts = PartPool(3, 400_000)
     with pytest.raises(OSError, match="disk full"):
-        move(stream_of(40_000_000), lambda: store, TARGET, parts)
+        upload(stream_of(40_000_000), lambda: store, TARGET, parts)
     assert store.ended == ["aborted"]
     assert len(store.sent) < 20
     assert parts._free.qsize() == 3
 
 
-def test_a_stream_that_breaks_aborts_and_gives_all_parts_back() -> None:
+def test_a_broken_stream_aborts_the_upload_and_releases_all_parts() -> None:
     def broken(on_open: Callable[[int | None], None]) -> Generator[bytes, None, Content]:
         yield from video(1_000_000, on_open)
         raise SoraContentError("broke off")
 
-    store, parts = Recording(workers=2), Parts(3, 400_000)
+    store, parts = Recording(workers=2), PartPool(3, 400_000)
     with pytest.raises(SoraContentError, match="broke off"):
-        move(ContentStream(broken, Progress("x", LOG), threading.Event()), lambda: store, TARGET, parts)
+        upload(ContentStream(broken, Progress("x", LOG), threading.Event()), lambda: store, TARGET, parts)
     assert store.ended == ["aborted"]
     assert parts._free.qsize() == 3
 
 
 @pytest.mark.parametrize("name", ["begin", "put"])
-def test_a_store_that_refuses_to_begin_gives_the_part_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> Any:
+def test_an_error_at_the_beginning_of_an_upload_releases_the_part(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
         raise OSError("no")
 
-    store, parts = Recording(), Parts(2, 400_000)
-    monkeypatch.setattr(store, name, refuse)
+    store, parts = Recording(), PartPool(2, 400_000)
+    monkeypatch.setattr(store, name, fail)
     with pytest.raises(OSError, match="no"):
-        move(stream_of(1_000_000 if name == "begin" else 100), lambda: store, TARGET, parts)
+        upload(stream_of(1_000_000 if name == "begin" else 100), lambda: store, TARGET, parts)
     assert parts._free.qsize() == 2
 
 
 @pytest.mark.parametrize("size", [20_000_000, 80_000_000])
-def test_memory_is_that_of_the_parts_whatever_the_size(size: int) -> None:
+def test_memory_is_bounded_by_the_parts_whatever_the_size(size: int) -> None:
     tracemalloc.start()
-    move(stream_of(size), lambda: Recording(workers=2), TARGET, Parts(3, 1_048_576))
+    upload(stream_of(size), lambda: Recording(workers=2), TARGET, PartPool(3, 1_048_576))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * 1_048_576 * 1.4 + 500_000
 
 
-def test_a_stop_ends_reading() -> None:
+def test_setting_stop_ends_reading() -> None:
     stop = threading.Event()
     stream = stream_of(10_000_000, stop)
     stop.set()
     store = Recording()
     with pytest.raises(TransferStoppedError):
-        move(stream, lambda: store, TARGET, Parts(2, 400_000))
+        upload(stream, lambda: store, TARGET, PartPool(2, 400_000))
     assert store.ended == []
 
 
@@ -185,7 +188,7 @@ def test_a_stream_that_was_not_read_to_its_end_has_no_content() -> None:
         assert stream.drain().size_bytes == 1000
 
 
-def test_a_part_hands_out_its_chunks_again_and_again() -> None:
+def test_a_part_can_be_read_again() -> None:
     part = Part()
     for chunk in (b"abc", b"de", b"f"):
         part.add(chunk)
@@ -206,11 +209,11 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("total", "words"),
+    ("total", "line"),
     [(100 * 2**20, "v: 30.0 of 100.0 MiB, 3.0 MiB/s, about 23 s left"), (None, "v: 30.0 MiB, 3.0 MiB/s")],
 )
-def test_a_long_transfer_tells_how_far_it_is_at_most_every_ten_seconds(
-    total: int | None, words: str, caplog: pytest.LogCaptureFixture
+def test_a_long_transfer_logs_its_progress_at_most_every_ten_seconds(
+    total: int | None, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
     progress = Progress("v", LOG, clock)
@@ -219,4 +222,4 @@ def test_a_long_transfer_tells_how_far_it_is_at_most_every_ten_seconds(
         for second in range(1, 20):
             clock.now = second
             progress.add(3 * 2**20)
-    assert [record.getMessage() for record in caplog.records] == [words]
+    assert [record.getMessage() for record in caplog.records] == [line]

@@ -13,17 +13,17 @@ from airflow_provider_sora.compat import AirflowFailException
 from airflow_provider_sora.emulator import Emulator
 from airflow_provider_sora.exceptions import SoraContentError
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
-from tests.transfers.stores import keys, uploads
+from tests.transfers.servers import keys, uploads
 from tests.transfers.video_server import MIB, VideoServer
 
 
-def test_a_url_holds_bucket_and_key(video: dict[str, Any], s3: Any) -> None:
+def test_a_url_may_have_bucket_and_key(video: dict[str, Any], s3: Any) -> None:
     [stored] = SoraToS3Operator(task_id="move", video=video, s3_key="s3://bucket/x.{extension}").execute({})
     assert stored["uri"] == "s3://bucket/x.mp4"
 
 
 def head(s3: Any, operator_fields: dict[str, Any], video: dict[str, Any], long: bool) -> Any:
-    """What S3 says of an object that was moved with these parameters, in one part or in several."""
+    """The head of an object that was moved with these parameters, in one part or in several."""
     which: dict[str, Any] = {"video": "video_1", "sora_conn_id": "sora_long"} if long else {"video": video}
     SoraToS3Operator(task_id="m", s3_bucket="bucket", s3_key="x", **which, **operator_fields).execute({})
     return s3.head_object(Bucket="bucket", Key="x", ChecksumMode="ENABLED")
@@ -43,7 +43,7 @@ def head(s3: Any, operator_fields: dict[str, Any], video: dict[str, Any], long: 
         ({"extra_args": {"ContentType": "x/y", "StorageClass": "GLACIER"}}, {"ContentType": "x/y"}),
     ],
 )
-def test_each_parameter_arrives_at_the_object(
+def test_each_parameter_reaches_the_object(
     video: dict[str, Any],
     s3: Any,
     long_server: VideoServer,
@@ -57,15 +57,19 @@ def test_each_parameter_arrives_at_the_object(
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["one part", "several"])
-def test_metadata_names_the_video_and_the_digest_is_beside_the_bytes(
+def test_object_metadata_names_the_video_and_its_digest(
     video: dict[str, Any], s3: Any, long_server: VideoServer, *, long: bool
 ) -> None:
     found = head(s3, {"metadata": {"team": "a"}, "tags": {"cost": "b"}}, video, long)
     content = s3.get_object(Bucket="bucket", Key="x")["Body"].read()
     digest = hashlib.sha256(content).hexdigest()
     tags = {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket="bucket", Key="x")["TagSet"]}
-    labels = {"team": "a", "sora-video-id": "video_1" if long else video["id"], "sora-variant": "video"}
-    assert found["Metadata"] == (labels if long else {**labels, "sha256": digest})
+    identity = {
+        "sora-metadata-version": "1",
+        "sora-video-id": "video_1" if long else video["id"],
+        "sora-variant": "video",
+    }
+    assert found["Metadata"] == {"team": "a", **identity, **({} if long else {"sha256": digest})}
     assert tags == ({"cost": "b", "sha256": digest} if long else {"cost": "b"})
 
 
@@ -76,13 +80,13 @@ def test_tags_may_be_among_the_extra_args(video: dict[str, Any], s3: Any, long_s
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["one part", "several"])
-def test_the_acl_arrives_at_the_object(video: dict[str, Any], s3: Any, long_server: VideoServer, *, long: bool) -> None:
+def test_the_acl_reaches_the_object(video: dict[str, Any], s3: Any, long_server: VideoServer, *, long: bool) -> None:
     head(s3, {"acl_policy": "public-read"}, video, long)
     grants = s3.get_object_acl(Bucket="bucket", Key="x")["Grants"]
     assert any(grant["Grantee"].get("URI", "").endswith("AllUsers") for grant in grants)
 
 
-def test_arguments_go_to_each_call_that_knows_them(video: dict[str, Any], s3: Any, long_server: VideoServer) -> None:
+def test_arguments_reach_each_call_that_accepts_them(video: dict[str, Any], s3: Any, long_server: VideoServer) -> None:
     operator = SoraToS3Operator(
         task_id="m",
         s3_key="s3://bucket/x",
@@ -103,19 +107,23 @@ def test_arguments_go_to_each_call_that_knows_them(video: dict[str, Any], s3: An
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
-        ({"extra_args": {"Acl": "private"}}, "extra_args has Acl; boto3 takes ACL, "),
-        ({"extra_args": {"ACL": "private"}, "acl_policy": "private"}, "extra_args has ACL, and so has an argument"),
+        ({"extra_args": {"Acl": "private"}}, "extra_args has Acl; boto3 accepts ACL, "),
+        ({"extra_args": {"ACL": "private"}, "acl_policy": "private"}, "extra_args has ACL, which an argument"),
+        ({"metadata": {"Sha256": "x"}}, "metadata has Sha256, which airflow-provider-sora writes itself"),
+        ({"extra_args": {"Metadata": {"sha256": "x"}}}, "metadata has sha256, which"),
+        ({"tags": {"sha256": "x"}}, "tags has sha256, which"),
+        ({"extra_args": {"Tagging": "a=b&sha256=x"}}, "tags has sha256, which"),
     ],
 )
-def test_arguments_that_will_not_do_are_named_before_anything_is_read(
-    video: dict[str, Any], s3: Any, sora_emulator: Emulator, fields: dict[str, Any], words: str
+def test_invalid_arguments_are_errors_before_anything_is_read(
+    video: dict[str, Any], s3: Any, sora_emulator: Emulator, fields: dict[str, Any], message: str
 ) -> None:
-    before = len(sora_emulator.requests)
-    with pytest.raises(AirflowFailException, match=words):
+    count = len(sora_emulator.requests)
+    with pytest.raises(AirflowFailException, match=message):
         SoraToS3Operator(task_id="m", s3_key="s3://bucket/x", video=video, **fields).execute({})
-    assert len(sora_emulator.requests) == before
+    assert len(sora_emulator.requests) == count
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["one part", "several"])
@@ -133,7 +141,7 @@ def test_each_part_is_checked_by_the_store(
         assert found["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
-def test_a_checksum_of_the_users_own_choice_is_used(video: dict[str, Any], s3: Any, long_server: VideoServer) -> None:
+def test_a_checksum_algorithm_of_the_user_is_used(video: dict[str, Any], s3: Any, long_server: VideoServer) -> None:
     found = head(s3, {"extra_args": {"ChecksumAlgorithm": "SHA1"}}, video, long=True)
     assert "ChecksumSHA1" in found
 
@@ -149,9 +157,7 @@ def test_a_server_without_checksums_gets_none(
         assert not [name for name in head(s3, {}, video, long) if name.startswith("ChecksumCRC32")]
 
 
-def test_an_object_that_the_store_has_got_wrong_is_removed(
-    video: dict[str, Any], s3: Any, long_server: VideoServer
-) -> None:
+def test_a_damaged_object_is_removed(video: dict[str, Any], s3: Any, long_server: VideoServer) -> None:
     operator = SoraToS3Operator(task_id="m", s3_key="s3://bucket/x", video="video_1", sora_conn_id="sora_long")
     client: Any = operator.s3_hook.get_conn()
 
@@ -159,12 +165,12 @@ def test_an_object_that_the_store_has_got_wrong_is_removed(
         parsed["ChecksumCRC32"] = "AAAAAA==-4"
 
     client.meta.events.register("after-call.s3.CompleteMultipartUpload", damage)
-    with pytest.raises(SoraContentError, match=r"s3://bucket/x was damaged on the way into the store"):
+    with pytest.raises(SoraContentError, match=r"s3://bucket/x was damaged during the upload and was removed"):
         operator.execute({})
     assert (keys(s3), uploads(s3)) == ([], [])
 
 
-def test_a_completion_whose_answer_got_lost_is_recognized(
+def test_a_completion_whose_response_was_lost_is_recognized(
     video: dict[str, Any], s3: Any, long_server: VideoServer
 ) -> None:
     operator = SoraToS3Operator(
@@ -203,10 +209,10 @@ def test_a_digest_that_may_not_be_written_is_no_failure(
     operator = SoraToS3Operator(task_id="m", s3_key="s3://bucket/x", video="video_1", sora_conn_id="sora_long")
     [stored] = refusing(operator, "PutObjectTagging").execute({})
     assert stored["sha256"]
-    assert "s3://bucket/x is whole, but its SHA-256 could not be written as a tag" in caplog.text
+    assert "s3://bucket/x was stored, but its SHA-256 could not be written as a tag" in caplog.text
 
 
-def test_tags_that_may_not_be_read_are_taken_as_no_digest(
+def test_without_permission_to_read_tags_a_file_is_moved_again(
     video: dict[str, Any], s3: Any, long_server: VideoServer
 ) -> None:
     fields: dict[str, Any] = {"task_id": "m", "s3_key": "s3://bucket/x", "sora_conn_id": "sora_long"}
@@ -215,12 +221,12 @@ def test_tags_that_may_not_be_read_are_taken_as_no_digest(
     assert len(long_server.requests) == 2
 
 
-def test_a_bucket_that_is_not_there_is_named(video: dict[str, Any], s3: Any) -> None:
+def test_a_bucket_that_does_not_exist_is_an_error(video: dict[str, Any], s3: Any) -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
         SoraToS3Operator(task_id="m", s3_key="s3://nowhere/x", video=video).execute({})
 
 
-def test_the_connection_and_verify_arrive_at_the_hook() -> None:
+def test_the_connection_and_verify_reach_the_hook() -> None:
     hook = SoraToS3Operator(task_id="m", video="v", s3_key="s3://b/k", aws_conn_id="other", verify="/ca.pem").s3_hook
     assert (hook.aws_conn_id, hook._verify) == ("other", "/ca.pem")
 
@@ -228,7 +234,7 @@ def test_the_connection_and_verify_arrive_at_the_hook() -> None:
 @pytest.mark.parametrize(
     ("bucket", "key"), [(None, "x"), ("bucket", "s3://bucket/x"), ("bucket", ""), (None, "s3://bucket")]
 )
-def test_a_target_that_will_not_do_is_named(video: dict[str, Any], bucket: str | None, key: str) -> None:
+def test_an_incomplete_destination_is_an_error(video: dict[str, Any], bucket: str | None, key: str) -> None:
     with pytest.raises(AirflowFailException, match="give a bucket and a key, or one s3:// URL"):
         SoraToS3Operator(task_id="m", video=video, s3_bucket=bucket, s3_key=key).execute({})
 
@@ -238,7 +244,7 @@ def begin(s3: Any, key: str) -> None:
     s3.upload_part(Bucket="bucket", Key=key, UploadId=upload, PartNumber=1, Body=b"x")
 
 
-def test_an_upload_that_a_killed_try_has_left_is_aborted_and_no_other(video: dict[str, Any], s3: Any) -> None:
+def test_an_incomplete_upload_of_a_killed_try_is_aborted_and_no_other(video: dict[str, Any], s3: Any) -> None:
     for key in ("x", "x-other"):
         begin(s3, key)
     SoraToS3Operator(task_id="m", video=video, s3_bucket="bucket", s3_key="x").execute({})
@@ -246,7 +252,7 @@ def test_an_upload_that_a_killed_try_has_left_is_aborted_and_no_other(video: dic
     assert keys(s3) == ["x"]
 
 
-def test_a_store_that_does_not_list_uploads_is_written_to_all_the_same(
+def test_without_permission_to_list_uploads_the_object_is_written(
     video: dict[str, Any], s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = SoraToS3Operator(task_id="m", video=video, s3_bucket="bucket", s3_key="x")

@@ -1,4 +1,4 @@
-"""A server with one long video, for what goes wrong while long bodies are read."""
+"""A video server with one long video, for errors in the middle of a download."""
 
 from __future__ import annotations
 
@@ -16,24 +16,29 @@ MIB = 1024 * 1024
 
 
 def long_video(size: int) -> bytes:
-    """An MP4 as far as its boxes go."""
+    """An MP4 with correct boxes and random content."""
     block = random.Random(7).randbytes(MIB)  # noqa: S311
     return mp4(size, block)
 
 
 class VideoServer:
-    """Listens on a free port of loopback until it is closed.
+    """Listens on a free loopback port until it is closed.
 
     :param content: the video's bytes
+    :ivar drops: the offsets at which the connection is closed, each once
+    :ivar supports_ranges: whether a part of the content can be requested
+    :ivar body: a content type and a body to send with status 200 in place of the video
+    :ivar extra_length: added to the true length in ``Content-Length``
+    :ivar states_length: whether there is a ``Content-Length``; otherwise the content ends with the connection
     """
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-        self.drops: list[int] = []  # the connection is closed when this byte would come, each once
-        self.knows_range = True
-        self.body: tuple[str, bytes] | None = None  # answered with status 200 instead of the video
-        self.extra_length = 0  # said on top of the true length
-        self.measured = True  # says how long the content is; otherwise it ends with the connection
+        self.drops: list[int] = []
+        self.supports_ranges = True
+        self.body: tuple[str, bytes] | None = None
+        self.extra_length = 0
+        self.states_length = True
         self.requests: list[tuple[str, str]] = []
         self.deleted = False
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
@@ -41,7 +46,7 @@ class VideoServer:
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def connection(self) -> str:
-        """The Airflow connection that leads here, as JSON."""
+        """The Airflow connection to this server, as JSON."""
         return json.dumps({"conn_type": "sora", "host": self.url, "password": "secret-key-123"})
 
     def __enter__(self) -> Self:
@@ -71,11 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         total = len(self.video.content)
         found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(found[1]) if found and self.video.knows_range else 0
+        start = int(found[1]) if found and self.video.supports_ranges else 0
         headers = {"Content-Type": "video/mp4"}
-        if self.video.measured:
+        if self.video.states_length:
             headers["Content-Length"] = str(total - start + self.video.extra_length)
-        if self.video.knows_range:
+        if self.video.supports_ranges:
             headers["ETag"] = '"v1"'
         if start:
             headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
@@ -84,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(memoryview(self.video.content)[start:drop])
         if drop is not None:
             self.video.drops.remove(drop)
-        if drop is not None or self.video.extra_length or not self.video.measured:
+        if drop is not None or self.video.extra_length or not self.video.states_length:
             self.close_connection = True
 
     def do_DELETE(self) -> None:

@@ -39,6 +39,8 @@ class VideoStatus(StrEnum):
         return self in (VideoStatus.QUEUED, VideoStatus.IN_PROGRESS)
 
 
+# What servers call a status in place of the API's own word. The emulator has the same words as `status_words` of its
+# dialects (`emulator/dialects`, which says how a server is added); neither imports the other.
 _OTHER_WORDS = {
     "pending": VideoStatus.QUEUED,
     "succeeded": VideoStatus.COMPLETED,

@@ -1,4 +1,4 @@
-"""Finished videos, and stores to put them in."""
+"""Fixtures: finished videos, and the servers of the stores that they are moved to."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def video(sora_emulator: Emulator) -> dict[str, Any]:
     return VideoManifest.of(SoraHook().get_video(job.id), "sora_default").to_json()
 
 
-LONG = long_video(11 * MIB + 5)  # of several parts, the last one short
+LONG = long_video(11 * MIB + 5)  # several parts, the last one short
 
 
 @pytest.fixture
 def long_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VideoServer]:
-    """A server with a long video; ``sora_long`` leads there."""
+    """A video server with a long video; the connection ``sora_long`` leads to it."""
     with VideoServer(LONG) as server:
         monkeypatch.setenv("AIRFLOW_CONN_SORA_LONG", server.connection())
         yield server
@@ -40,7 +40,7 @@ def long_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VideoServer]:
 
 @pytest.fixture
 def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[GCSServer]:
-    """Google's storage with the empty bucket ``bucket``; ``google_cloud_default`` leads there."""
+    """Google Cloud Storage with the empty bucket ``bucket``; ``google_cloud_default`` leads to it."""
     with GCSServer() as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         connection = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "p"}}
@@ -51,7 +51,7 @@ def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[GCSServer]:
 
 
 def gcs_client() -> Any:
-    """A client of the emulator that the environment names."""
+    """A client for the server in the environment."""
     return storage.Client(project="p", credentials=AnonymousCredentials())
 
 
@@ -67,7 +67,7 @@ def moto() -> Iterator[str]:
 
 @pytest.fixture
 def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of an S3 server with the empty bucket ``bucket``; ``aws_default`` leads there."""
+    """A client for an S3 server with the empty bucket ``bucket``; ``aws_default`` leads to it."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -88,10 +88,10 @@ def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def keys(s3: Any) -> list[str]:
-    """What is visible in the bucket."""
+    """The keys of the visible objects in the bucket."""
     return [item["Key"] for item in s3.list_objects_v2(Bucket="bucket").get("Contents", [])]
 
 
 def uploads(s3: Any) -> list[str]:
-    """Uploads that were begun and neither completed nor aborted."""
+    """The keys of multipart uploads that were neither completed nor aborted."""
     return [item["Key"] for item in s3.list_multipart_uploads(Bucket="bucket").get("Uploads", [])]
