@@ -22,7 +22,7 @@ from airflow_provider_sora.operators.base import SoraJobOperator
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
 from airflow_provider_sora.submission.record import Stage
 from airflow_provider_sora.transfers.base import SoraTransferOperator
-from airflow_provider_sora.transfers.mover import StoredFile
+from airflow_provider_sora.transfers.existing import StoredFile
 from airflow_provider_sora.transfers.sora_to_gcs import SoraToGCSOperator
 from airflow_provider_sora.transfers.sora_to_s3 import SoraToS3Operator
 from tests.docs.commands import TARGETS
