@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from airflow_provider_sora.api.decisions.poll_failures import is_throttled
@@ -15,11 +16,13 @@ from airflow_provider_sora.api.poller.tracker import Tracker
 from airflow_provider_sora.api.poller.waiter import Waiter
 from airflow_provider_sora.api.poller.waiters import Waiters
 from airflow_provider_sora.api.protocol.ids import canonical_id
-from airflow_provider_sora.api.protocol.models import Video, VideoStatus
+from airflow_provider_sora.api.protocol.models import Video, VideoPage, VideoStatus
 from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.api.protocol.response import Response
+from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraResponseError, SoraServerError
 
 PAGE_TIMEOUT_SECONDS = 20.0
+_PAUSES = (0.25, 0.5)  # before a page is requested again
 
 
 class ListReader:
@@ -82,7 +85,7 @@ class ListReader:
         place = met = 0
         while most and missing and pages.next is not None and not self._client.is_blocked:
             most -= 1
-            page, response = await self._client.send("list", pages.next, PAGE_TIMEOUT_SECONDS)
+            page, response = await self._read_page(pages.next)
             self._strategy.record_page(len(page.data), has_more=page.has_more)
             for video in pages.take(page):
                 job = canonical_id(video.id)
@@ -93,11 +96,25 @@ class ListReader:
             missing.intersection_update(self._waiters.jobs)
         return met
 
+    async def _read_page(self, request: ListVideos) -> tuple[VideoPage, Response]:
+        """A page; one that fails in passing is requested again, before anything is concluded about the list."""
+        for pause in _PAUSES:
+            begun = self._clock()
+            try:
+                return await self._client.send("list", request, PAGE_TIMEOUT_SECONDS)
+            except SoraError as error:
+                if not (_may_pass(error) and self._waiters) or self._clock() - begun >= PAGE_TIMEOUT_SECONDS:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._client.send("list", request, PAGE_TIMEOUT_SECONDS)
+
     def _record_failure(self, error: Exception) -> None:
         if is_throttled(error):
             self._strategy.record_throttle(self._client.limit.blocked_until)
         else:
-            self._strategy.record_failure(self._clock())
+            # A list that answers slowly would hold up all polls again.
+            is_slow = isinstance(error, SoraConnectionError)
+            self._strategy.record_failure(self._clock(), may_pass=_may_pass(error) and not is_slow)
 
     def _check_one(self, due: list[Waiter]) -> None:
         """Poll one of the jobs that the list shows as running: it may be a list that never changes."""
@@ -116,6 +133,11 @@ class ListReader:
                 self._tracker.observe(waiter, video, response, self._client.clock_offset_seconds)
             elif not waiter.in_flight:
                 self._schedule.add(waiter, now)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a failure says nothing of the list: the next request may be answered."""
+    return isinstance(error, SoraServerError | SoraConnectionError | SoraResponseError) and not is_throttled(error)
 
 
 class _StaleListError(Exception):

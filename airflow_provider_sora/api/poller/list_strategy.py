@@ -7,6 +7,7 @@ from math import ceil
 from airflow_provider_sora.api.http.pages import PAGE_LENGTH
 
 FORGET_SECONDS = 600.0
+BACKOFF_SECONDS = 5.0  # after the first reading that failed in passing
 MAX_PAGES = 200  # of one reading, whether or not more are announced
 CHECK_SECONDS = 30.0  # between two polls of a single job, to find out whether the list is right
 STALE_SECONDS = 10.0  # how long the list may show a job as running that has ended
@@ -16,7 +17,11 @@ _SLACK_PAGES = 3
 
 
 class ListStrategy:
-    """What has been learned about one server's list; a bad experience is forgotten after ten minutes."""
+    """What has been learned about one server's list.
+
+    A list that is wrong, slow or not there is avoided for ten minutes; one that fails in passing for a few seconds,
+    which double with each reading that fails.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -24,6 +29,7 @@ class ListStrategy:
     def reset(self) -> None:
         """Forget everything: it was another server's list."""
         self._avoid_until = 0.0
+        self._backoff = 0.0
         self._page_length = PAGE_LENGTH
         self._cost = 0  # pages that the last reading took
         self._reading = 0  # pages that the running one has taken
@@ -59,12 +65,17 @@ class ListStrategy:
     def record_reading(self, *, wanted: int, met: int, now: float) -> None:
         """Record how many jobs the list was read for, and how many that are waited for it showed, these or others."""
         self._cost, self._reading = self._reading, 0
+        self._backoff = 0.0
         if met * 2 < wanted:
-            self.record_failure(now)
+            self.record_failure(now, may_pass=False)
 
-    def record_failure(self, now: float) -> None:
-        """Record that the list was refused, took too long or is wrong."""
-        self._avoid_until = now + FORGET_SECONDS
+    def record_failure(self, now: float, *, may_pass: bool) -> None:
+        """Record that the list could not be read or is wrong.
+
+        :param may_pass: whether the failure says nothing of the next reading
+        """
+        self._backoff = min(FORGET_SECONDS, max(BACKOFF_SECONDS, 2 * self._backoff)) if may_pass else FORGET_SECONDS
+        self._avoid_until = now + self._backoff
         self._reading = 0
 
     def record_throttle(self, until: float) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from itertools import count
 
 import httpx
@@ -35,7 +36,7 @@ async def test_as_few_are_left_they_are_asked_for_one_by_one() -> None:
         assert world.server.count("retrieve", begun) > 100
 
 
-@pytest.mark.parametrize("status", [404, 405, 501, 500, 403])
+@pytest.mark.parametrize("status", [404, 405, 501, 403])
 @in_virtual_time
 async def test_a_list_that_is_refused_is_tried_again_after_ten_minutes_only(status: int) -> None:
     async with World() as world:
@@ -217,3 +218,19 @@ def parse(response: httpx.Response) -> dict[str, list[dict[str, object]]]:
     """A page that was made."""
     page: dict[str, list[dict[str, object]]] = response.json()
     return page
+
+
+@pytest.mark.parametrize("share", [0.005, 0.05])
+@in_virtual_time
+async def test_pages_that_fail_now_and_then_do_not_switch_the_list_off(share: float) -> None:
+    """Measured before: one failed page cost 9 000 requests for a thousand waits."""
+    async with World() as world:
+        chance = random.Random(7)  # noqa: S311 - no secret
+
+        async def now_and_then(_: httpx.Request) -> httpx.Response | None:
+            return answer({"error": "boom"}, 500) if chance.random() < share else None
+
+        world.server.before_all = now_and_then
+        tasks = world.start_many(1000, lambda i: 30 + i % 90)
+        assert set(await outcomes(tasks)) == {"completed"}
+        assert len(world.server.asked) < 320

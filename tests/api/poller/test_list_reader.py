@@ -9,7 +9,13 @@ from airflow_provider_sora.api.poller.list_reader import PAGE_TIMEOUT_SECONDS
 from airflow_provider_sora.api.poller.list_strategy import FORGET_SECONDS, MAX_THROTTLES, STALE_SECONDS
 from airflow_provider_sora.api.poller.waiter import Waiter
 from airflow_provider_sora.api.protocol.models import Video, VideoPage
-from airflow_provider_sora.exceptions import SoraConnectionError, SoraRateLimitError
+from airflow_provider_sora.exceptions import (
+    SoraConnectionError,
+    SoraRateLimitError,
+    SoraResponseError,
+    SoraServerError,
+    SoraUnsupportedError,
+)
 from tests.api.conftest import litellm_id
 from tests.api.poller.rig import Rig, page, video
 from tests.api.virtual_time import in_virtual_time
@@ -131,15 +137,56 @@ async def test_a_list_that_shows_few_of_the_jobs_is_avoided() -> None:
     assert len(rig.client.sent) == 1
 
 
+BROKEN = SoraServerError("GET /videos", 500, "boom")
+REFUSED = SoraUnsupportedError("GET /videos", 405, "no such call")
+
+
+@pytest.mark.parametrize("error", [BROKEN, SoraConnectionError("x"), SoraResponseError("x")])
 @in_virtual_time
-async def test_a_list_that_fails_leaves_all_to_be_asked_for() -> None:
+async def test_a_page_that_fails_in_passing_is_requested_again_and_nothing_is_concluded(error: Exception) -> None:
     rig = Rig()
     waiters = rig.wait_many(3)
-    lists(rig, SoraConnectionError("x"))
+    lists(rig, error, error, page(*many(3)), page(*many(3)))
     await rig.list.read(waiters)
+    assert len(rig.client.sent) == 3
+    assert all(waiter.wait.last_status == "in_progress" for waiter in waiters)
+    await rig.list.read(waiters)
+    assert len(rig.client.sent) == 4
+
+
+@pytest.mark.parametrize(
+    ("errors", "pause"),
+    [([BROKEN] * 3, 5), ([SoraResponseError("x")] * 3, 5), ([SoraConnectionError("x")] * 3, 600), ([REFUSED], 600)],
+)
+@in_virtual_time
+async def test_a_list_that_fails_leaves_all_to_be_asked_for_and_is_tried_again_later(
+    errors: list[Exception], pause: float
+) -> None:
+    rig = Rig()
+    waiters = rig.wait_many(3)
+    lists(rig, *errors, page(*many(3)))
+    await rig.list.read(waiters)
+    assert len(in_flight(waiters)) == 3
+    rig.now += pause - 1
+    await rig.list.read(waiters)
+    assert len(rig.client.sent) == len(errors)
+    rig.now += 1
+    await rig.list.read(waiters)
+    assert len(rig.client.sent) == len(errors) + 1
+
+
+@in_virtual_time
+async def test_a_page_that_takes_too_long_is_not_requested_again() -> None:
+    rig = Rig()
+    waiters = rig.wait_many(3)
+
+    async def respond(_: Any) -> VideoPage:
+        rig.now += PAGE_TIMEOUT_SECONDS
+        raise SoraConnectionError("no answer within 20 s")
+
+    rig.client.respond = respond
     await rig.list.read(waiters)
     assert len(rig.client.sent) == 1
-    assert len(in_flight(waiters)) == 3
 
 
 @in_virtual_time

@@ -18,7 +18,7 @@ def test_the_list_pays_where_it_takes_fewer_requests() -> None:
 
 def test_a_list_that_failed_is_left_alone_for_ten_minutes() -> None:
     use = ListStrategy()
-    use.record_failure(1000)
+    use.record_failure(1000, may_pass=False)
     assert not use.is_cheaper(50, 0, 1599)
     assert use.is_cheaper(50, 0, 1600)
 
@@ -53,7 +53,7 @@ def test_reading_ends_after_twice_the_expected_pages_and_a_few() -> None:
 def test_many_waits_are_left_alone_so_long_that_looking_costs_about_a_request_a_second() -> None:
     use = ListStrategy()
     assert use.least_pause(950, 0) == 10
-    use.record_failure(0)
+    use.record_failure(0, may_pass=False)
     assert use.least_pause(950, 1) == 950
 
 
@@ -127,3 +127,20 @@ def test_a_server_that_asks_for_no_pause_at_all_gets_a_second() -> None:
     limit = RateLimit()
     limit.refused(0, 0)
     assert limit.blocked_until == 1
+
+
+def test_a_list_that_fails_in_passing_is_left_alone_for_seconds_which_double_up_to_ten_minutes() -> None:
+    use = ListStrategy()
+    pauses = []
+    now = 0.0
+    for _ in range(9):
+        use.record_failure(now, may_pass=True)
+        begun = now
+        while not use.is_cheaper(50, 0, now):
+            now += 1
+        pauses.append(now - begun)
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 600, 600]
+    use.record_reading(wanted=2, met=2, now=now)
+    use.record_failure(now, may_pass=True)
+    assert not use.is_cheaper(50, 0, now + 4)
+    assert use.is_cheaper(50, 0, now + 5)
