@@ -36,7 +36,7 @@ def attempt_of(
         store=store,
         key=f"sora_video_{step}",
         generation=generation,
-        since=_run_start(context, was_cleared=not is_retry) if is_later and store is None else None,
+        may_have_submitted_since=_run_start(context, was_cleared=not is_retry) if is_later and store is None else None,
         was_cleared=is_later and store is None and not is_retry and not reuse,
         reuse=reuse,
         on_ambiguous=on_ambiguous,

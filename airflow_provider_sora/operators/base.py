@@ -23,7 +23,7 @@ from airflow_provider_sora.operators.attempts import attempt_of
 from airflow_provider_sora.operators.xcom_claims import XComClaims
 from airflow_provider_sora.retry import use_retry_policy
 from airflow_provider_sora.submission import Attempt, OnAmbiguous, submit_once
-from airflow_provider_sora.submission.claims import Taken
+from airflow_provider_sora.submission.claims import OwnedJob
 from airflow_provider_sora.submission.record import Fingerprint, Stage, id_digest
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger, progress_line
 from airflow_provider_sora.triggers.versions import UNKNOWN_ID
@@ -183,7 +183,7 @@ class SoraJobOperator(BaseOperator):
         video = submit_once(hook.get_conn(), request, attempt)
         if "ti" in context:
             asked = Fingerprint.of(request)
-            XComClaims(context, step).have(Taken(video_id=video.id, prompt=asked.prompt, model=asked.model))
+            XComClaims(context, step).publish_job(OwnedJob(video_id=video.id, prompt=asked.prompt, model=asked.model))
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         return video
 

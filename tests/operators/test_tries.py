@@ -137,8 +137,8 @@ def test_a_clear_looks_from_when_the_run_was_made_for_although_its_start_is_set_
     cleared = attempt_of(found, 0, retries=2, reuse=False, on_ambiguous="fail", log=print)
     again: Any = {**found, "ti": Ti(try_number=2)}
     retried = attempt_of(again, 0, retries=2, reuse=False, on_ambiguous="fail", log=print)
-    assert cleared.since == made_for.timestamp()
-    assert retried.since == found["dag_run"].start_date.timestamp()
+    assert cleared.may_have_submitted_since == made_for.timestamp()
+    assert retried.may_have_submitted_since == found["dag_run"].start_date.timestamp()
 
 
 def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) -> None:
@@ -157,7 +157,7 @@ def test_a_mapped_task_does_not_adopt_its_siblings_job(sora_emulator: Emulator) 
 def test_an_ambiguous_try_fails_without_a_retry_or_submits_by_choice(sora_emulator: Emulator) -> None:
     create().execute(context(Ti()))
     create().execute(context(Ti()))
-    with pytest.raises(AirflowFailException, match=r"SoraUndecidedError: .*2 jobs on the server could be its own"):
+    with pytest.raises(AirflowFailException, match=r"SoraUndecidedError: .*2 new jobs on the server have its prompt"):
         create().execute(context(Ti(try_number=2)))
     create(on_ambiguous="submit").execute(context(Ti(try_number=2)))
     assert sora_emulator.creates == 3
