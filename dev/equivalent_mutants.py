@@ -42,8 +42,8 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         (_SELECTORS, "65024 becomes 65023"): "U+FDFF is a symbol anyway",
         ("break", "Break becomes Continue"): "a text without escapes stays as it is, however often it is unescaped",
     },
-    "submission/protocol.py": {
-        ("elif store is not None and before is not None:", "And becomes Or"): (
+    "submission/resend.py": {
+        ("elif store is not None and previous is not None:", "And becomes Or"): (
             "with a store and nothing before, the branch above was taken; without a store there is nothing before"
         ),
     },

@@ -35,20 +35,17 @@ from dev.mutations import Mutation, mutations
 ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow_provider_sora"
 LEAST_PERCENT = 95.0
+_SUBMISSION = (
+    *("claims", "record", "snapshot", "matching", "submit", "siblings", "clear", "resend", "reconnect", "lookup"),
+    *("reattach", "model_defects", "prompts", "model"),
+)
 _DECISIONS = "tests/api/decisions/test_"
 _POLLER = "tests/api/poller/test_"
 _CONTENT = "tests/api/content/test_"
 
 # For each module its tests, the quickest first.
 TARGETS: dict[str, tuple[str, ...]] = {
-    "submission/*.py": (
-        "tests/submission/test_claims.py",
-        "tests/submission/test_record.py",
-        "tests/submission/test_matching.py",
-        "tests/submission/test_prompts.py",
-        "tests/submission/test_submission.py",
-        "tests/submission/test_model.py",
-    ),
+    "submission/*.py": tuple(f"tests/submission/test_{name}.py" for name in _SUBMISSION),
     **{
         f"api/decisions/{module}.py": (*(f"{_DECISIONS}{name}.py" for name in tests.split()), *more)
         for module, tests, more in (

@@ -19,7 +19,7 @@ from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import quoted
 from airflow_provider_sora.submission import OnAmbiguous, submit_once
-from airflow_provider_sora.submission.claims import Taken
+from airflow_provider_sora.submission.claims import OwnedJob
 from airflow_provider_sora.submission.record import Fingerprint
 from airflow_provider_sora.tasks.arguments import or_default_deferrable, positive_seconds
 from airflow_provider_sora.tasks.attempts import Attempts
@@ -141,7 +141,7 @@ class SoraJobOperator(BaseOperator):
         video = submit_once(hook.get_conn(), request, attempt)
         if "ti" in context:
             asked = Fingerprint.of(request)
-            XComClaims(context, step).have(Taken(video_id=video.id, prompt=asked.prompt, model=asked.model))
+            XComClaims(context, step).publish_job(OwnedJob(video_id=video.id, prompt=asked.prompt, model=asked.model))
         self.log.info("Video %s: %s on %s", video.id, video.status.value, hook.get_conn().config.base_url)
         self._running = video.id
         return video

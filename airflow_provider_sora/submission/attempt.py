@@ -1,4 +1,4 @@
-"""Which try of a task submits, and what it knows of others."""
+"""Which try of a task is submitting, and what it can know of earlier tries and of other tasks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ OnAmbiguous = Literal["fail", "resubmit"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """Which try this is, and what it may know of others.
+    """The try that submits: its record, its options and its clock.
 
     :param store: None before Airflow 3.3
-    :param key: names the job in the store, one for each step of a task
-    :param since: unix seconds since when an earlier try without a record can have submitted; None: there was none
-    :param was_cleared: without a record: that earlier try may have ended well, and its video is not wanted; a job that
-        still runs is
-    :param has_retries_left: another try is to come should this one fail
-    :param reuse: take what a cleared try left, finished or not
+    :param key: the record's key in the store, one for each step of a task
+    :param generation: rises when the task is cleared, and not when it is retried
+    :param may_have_submitted_since: without a record: the unix seconds from which on an earlier try may have submitted;
+        None if there was no earlier try
+    :param was_cleared: without a record: the earlier try may have succeeded, so only a job that still runs is its job
+    :param reuse: after a Clear, keep the job of the earlier try, whether it has finished or not
+    :param has_retries_left: if this try fails, Airflow starts another one
     """
 
     store: StateStore | None = None
     key: str = "sora_video_0"
     generation: int = 0
-    since: float | None = None
+    may_have_submitted_since: float | None = None
     was_cleared: bool = False
     reuse: bool = False
     on_ambiguous: OnAmbiguous = "fail"
@@ -42,21 +43,21 @@ class Attempt:
     log: Callable[..., None] = field(default=lambda *_: None)
 
     def load(self) -> Record | None:
-        """What an earlier try left.
+        """The record of an earlier try.
 
-        :raises SoraUndecidedError: it cannot be read
+        :raises SoraUndecidedError: the record cannot be read
         """
         return None if self.store is None else record.load(self.store, self.key)
 
     def save(self, state: Record) -> Record:
-        """Leave a record for the next try; returns it as it was left."""
-        state = state.but(generation=self.generation)
+        """Write a record for the next try; returns it as it was written."""
+        state = state.replace(generation=self.generation)
         if self.store is not None:
             record.save(self.store, self.key, state)
         return state
 
     def video_id(self) -> str | None:
-        """The job that was accepted, as far as that is remembered."""
+        """The id of the accepted job, if there is a record that can be read."""
         found = self._load_if_readable()
         return None if found is None else found.video_id
 
@@ -64,10 +65,10 @@ class Attempt:
         try:
             return self.load()
         except SoraUndecidedError:
-            return None  # the next submission says so; what was made is handed on
+            return None  # the next submission raises it; an unreadable record must not block a finished video
 
     def mark(self, stage: Stage) -> None:
-        """Remember what a cleared task is to make of the job."""
+        """Write how far the job has come, which decides what a Clear does with it."""
         found = self._load_if_readable()
         if found is not None and found.stage != stage:
-            self.save(found.but(stage=stage))
+            self.save(found.replace(stage=stage))

@@ -1,4 +1,4 @@
-"""Prompts as servers show them: which of them are the one that was sent."""
+"""Compares prompts as servers show them with the prompt that was sent."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict
 
-# Symbols (emoji among them), what joins them, and what is not assigned to a character; besides the variation selectors.
+# Symbols (emoji among them), their joiners, and unassigned code points; the variation selectors are added below.
 _SYMBOLS = frozenset({"So", "Sk", "Cf", "Cn", "Co", "Cs"})
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
-_MOST_ESCAPES = 5  # in one another
-_SHORTEST_CUT = 8
+_MAX_NESTED_ESCAPES = 5
+_MIN_TRUNCATED_LENGTH = 8
 
 
-class Likeness(Enum):
+class PromptMatch(Enum):
     """How a prompt that a server shows relates to the one that was sent."""
 
     SAME = "same"
-    UNCLEAR = "unclear"  # none shown, or only a part
-    OTHER = "other"  # which a server that rewrites prompts shows, too
+    UNCLEAR = "unclear"  # none is shown, or only the beginning
+    DIFFERENT = "different"  # also what a server shows that rewrites prompts
 
 
 class PromptDigest(BaseModel):
-    """A prompt as digests, for it may be long and private.
+    """A prompt as digests, because it may be long and private.
 
     :param text: SHA-256 of the normalized text
-    :param plain: … of the text without emoji and other symbols, which some servers drop
+    :param plain: SHA-256 of the normalized text without emoji and other symbols, which some servers drop
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,7 +41,7 @@ class PromptDigest(BaseModel):
         """The digests of a prompt."""
         return cls(text=_digest(normalized(prompt)), plain=_digest(_without_symbols(normalized(prompt))))
 
-    def is_shown_as(self, shown: str) -> bool:
+    def matches(self, shown: str) -> bool:
         """Whether a text that a server shows is this prompt."""
         text = normalized(shown)
         if _digest(text) == self.text:
@@ -49,31 +49,32 @@ class PromptDigest(BaseModel):
         return text == _without_symbols(text) and _digest(text) == self.plain
 
 
-def likeness(wanted: PromptDigest, sent: str | None, shown: str | None) -> Likeness:
-    """How a shown prompt relates to the one that was sent.
+def compare_prompts(digest: PromptDigest, sent: str | None, shown: str | None) -> PromptMatch:
+    """Compare a prompt that a server shows with the one that was sent.
 
-    :param sent: the text itself, where it is known: needed to tell a prompt that was cut from another one
+    :param sent: the text behind the digest, if it is known: only the text can show that a prompt was truncated
     """
     if shown is None or not normalized(shown):
-        return Likeness.UNCLEAR
-    if wanted.is_shown_as(shown):
-        return Likeness.SAME
-    return Likeness.UNCLEAR if sent is None or _is_cut(normalized(sent), normalized(shown)) else Likeness.OTHER
+        return PromptMatch.UNCLEAR
+    if digest.matches(shown):
+        return PromptMatch.SAME
+    is_unclear = sent is None or _is_truncated(normalized(sent), normalized(shown))
+    return PromptMatch.UNCLEAR if is_unclear else PromptMatch.DIFFERENT
 
 
 def normalized(text: str) -> str:
     """A text without what servers change in it: Unicode form, line ends, runs of white space, HTML escapes."""
-    for _ in range(_MOST_ESCAPES):
+    for _ in range(_MAX_NESTED_ESCAPES):
         text, before = html.unescape(text), text
         if text == before:
             break
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def _is_cut(sent: str, shown: str) -> bool:
-    """Whether the shown text is a beginning of what was sent, perhaps with an ellipsis behind it."""
+def _is_truncated(sent: str, shown: str) -> bool:
+    """Whether the shown text is the beginning of the sent one, with or without an ellipsis."""
     begin = shown.rstrip("….").rstrip()
-    return len(begin) >= min(_SHORTEST_CUT, len(sent)) and sent.startswith(begin)
+    return len(begin) >= min(_MIN_TRUNCATED_LENGTH, len(sent)) and sent.startswith(begin)
 
 
 def _without_symbols(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A job whose id is remembered: whether it is still of use."""
+"""Reconnects to a job by its id: is it still running, or has it a video that can be downloaded?"""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from airflow_provider_sora.api.protocol.models import Video, VideoStatus
 from airflow_provider_sora.api.protocol.requests import RetrieveVideo
 from airflow_provider_sora.exceptions import SoraConnectionError, SoraError, SoraNotFoundError
 from airflow_provider_sora.submission.attempt import Attempt
-from airflow_provider_sora.submission.matching import is_of_use
+from airflow_provider_sora.submission.matching import is_usable
 
-# Replicas do not learn of a job at the same moment: pauses between asking again after a 404, in seconds.
+# Replicas do not learn of a job at the same moment: the pause after each 404, in seconds.
 _PAUSES = (2.0, 5.0, 0.0)
 
 
 def reconnect(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
-    """The job, while it runs or its video can be had; None where a new one has to be submitted.
+    """The job, if it runs or has a video; None if a new job has to be submitted.
 
-    :raises SoraError: the server does not tell
+    :raises SoraError: the server's responses do not show whether the job exists
     """
-    video = _retrieve_patiently(client, attempt, video_id)
+    video = _retrieve_with_retries(client, attempt, video_id)
     if video is None:
-        attempt.log("Video %s no longer exists on the server: submitting a new job", video_id)
+        attempt.log("Video %s no longer exists on the server; submitting a new job", video_id)
         return None
-    if is_of_use(video, attempt.clock() + client.clock_offset_seconds):
-        attempt.log("Video %s of an earlier try is %s: reconnecting to it", video_id, video.status.value)
+    if is_usable(video, attempt.clock() + client.clock_offset_seconds):
+        attempt.log("Video %s of an earlier try is %s; reconnecting to it", video_id, video.status.value)
         return video
     ended = "expired" if video.status is VideoStatus.COMPLETED else video.status.value
-    attempt.log("Video %s of an earlier try has %s: submitting a new job", video_id, ended)
+    attempt.log("Video %s of an earlier try has the status %s; submitting a new job", video_id, ended)
     return None
 
 
 def retrieve(client: SoraClient, video_id: str) -> Video | None:
-    """A remembered job; None where the API itself says that it does not know it.
+    """The job with this id; None if the API itself answers that it does not exist.
 
-    :raises SoraError: the server does not tell; a gateway's own 404 says nothing of the job
+    :raises SoraError: the response does not show whether the job exists; a gateway's own 404 does not
     """
     try:
         return client.send(RetrieveVideo(video_id=video_id))
@@ -48,17 +48,17 @@ def retrieve(client: SoraClient, video_id: str) -> Video | None:
         ) from error
 
 
-def _retrieve_patiently(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
-    """The job; None once the server has said several times that it is gone, and its list agrees, or it has none."""
+def _retrieve_with_retries(client: SoraClient, attempt: Attempt, video_id: str) -> Video | None:
+    """The job; None after several 404s of the API, if its list does not show the job either or there is no list."""
     for pause in _PAUSES:
         video = retrieve(client, video_id)
         if video is not None:
             return video
         attempt.sleep(pause)
-    return _on_the_list(client, video_id)
+    return _find_on_list(client, video_id)
 
 
-def _on_the_list(client: SoraClient, video_id: str) -> Video | None:
+def _find_on_list(client: SoraClient, video_id: str) -> Video | None:
     search = JobSearch([video_id])
     while search.next is not None:
         try:
@@ -68,6 +68,7 @@ def _on_the_list(client: SoraClient, video_id: str) -> Video | None:
     found = search.result(video_id)
     if found is Presence.UNKNOWN:
         raise SoraConnectionError(
-            f"the server says that it does not know video {video_id}, and its list does not tell: it may still be there"
+            f"the server answers 404 for video {video_id}, but its list could not be read to the end; "
+            "the video may still be there"
         )
     return found if isinstance(found, Video) else None

@@ -1,4 +1,4 @@
-"""What a try leaves for the next one, in Airflow's task state store (Airflow 3.3 and later)."""
+"""The record that a try leaves for the next one, in Airflow's task state store (Airflow 3.3 and later)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission.prompts import PromptDigest
 
 VERSION = 1
-# So many different times are in order by chance once in 40 320 lists.
-_ENOUGH_TO_BE_SORTED = 8
-# A record and a claim are rows of Airflow's database, and some servers answer with all they have.
-_MOST_IDS = 300
+# Eight different times are sorted by chance in one of 40 320 lists.
+_MIN_TIMES_TO_BE_SORTED = 8
+# A record and a claim are rows of Airflow's database, and some servers ignore the page length.
+_MAX_IDS = 300
 
 
 class Fingerprint(BaseModel):
@@ -39,19 +39,19 @@ class Fingerprint(BaseModel):
     def of(cls, request: JobRequest) -> Fingerprint:
         """The fingerprint of a request."""
         asked = request.fields()
-        # What an extension or an edit shows as length and size is that of the whole, not what was asked for.
+        # For an extension or an edit servers show the length and size of the whole video, not those asked for.
         names = ("model", "seconds", "size") if isinstance(request, CreateVideo) else ()
         sources = frozenset(id_digest(source) for source in request.source_ids())
         return cls(prompt=PromptDigest.of(request.prompt), sources=sources, **{name: asked.get(name) for name in names})
 
 
 class Snapshot(BaseModel):
-    """The first page of the server's list as it was before the request was sent: none of it can be its job.
+    """The first page of the server's list before a request was sent: none of these jobs can be the request's.
 
     :param ids: digests of the ids
     :param complete: there were no further pages
-    :param newest_at: unix seconds by the server's clock, where the page was sorted newest first
-    :param oldest_at: the same of its last job: what is older stood on the pages behind it
+    :param newest_at: unix seconds by the server's clock, if the page was sorted newest first
+    :param oldest_at: the same for the last job of the page: older jobs were on the pages behind it
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -63,9 +63,9 @@ class Snapshot(BaseModel):
 
     @classmethod
     def of(cls, videos: Sequence[Video], *, complete: bool) -> Snapshot:
-        """The snapshot of a page; of one that is longer than was asked for, of its beginning."""
-        complete = complete and len(videos) <= _MOST_IDS
-        videos = videos[:_MOST_IDS]
+        """The snapshot of a page; only of its beginning if it is longer than a record may hold."""
+        complete = complete and len(videos) <= _MAX_IDS
+        videos = videos[:_MAX_IDS]
         ids = frozenset(id_digest(video.id) for video in videos)
         complete = complete and bool(ids)  # an empty list may be one that does not work
         if not is_newest_first(videos):
@@ -79,29 +79,28 @@ def id_digest(video_id: str) -> str:
 
 
 def is_newest_first(videos: Sequence[Video]) -> bool:
-    """Whether a list shows by its times that it is sorted; a few jobs, or jobs without times, show nothing."""
+    """Whether the times on a list prove that it is sorted; a few jobs, or jobs without times, prove nothing."""
     times = [video.created_at for video in videos]
     known = [time for time in times if time is not None]
-    return len(known) == len(times) and len(set(known)) >= _ENOUGH_TO_BE_SORTED and known == sorted(known, reverse=True)
+    is_sorted = known == sorted(known, reverse=True)
+    return len(known) == len(times) and len(set(known)) >= _MIN_TIMES_TO_BE_SORTED and is_sorted
 
 
-# What a Clear finds: a submission that nobody has had anything of; a job that is waited for in the triggerer, where a
-# Clear deletes it; a user who was told that nothing tells whether there is a job; a video or an error, handed on.
+# How far a job has come, which decides what a Clear does with it: see the table in `protocol`.
 Stage = Literal["open", "waiting", "told", "done"]
 
 
 class Record(BaseModel):
-    """One submission, as far as it has come.
+    """One submission, as far as it has come. Without a video id it is an intent.
 
-    :param generation: tells a retry from a cleared task
-    :param fingerprint: of what was sent; a later try may render another prompt, and still has to find this one's job
+    :param generation: that of the try that wrote it (`Attempt`)
+    :param fingerprint: of what was sent; a later try may render another prompt, and still has to find this job
     :param intended_at: unix seconds of the worker's clock, read before the first POST
-    :param snapshot: None where the server's list could not be read before the POST
-    :param earlier_ids: digests of the ids of jobs that this task has had before
-    :param refusals: how often this intent was answered 503 with ``Retry-After``
-    :param refused: it was answered so the last time: most likely there is no job
-    :param video_id: the accepted job; None from the intent until then
-    :param stage: what a cleared task makes of it; see `Stage`
+    :param snapshot: None if the server's list could not be read before the POST
+    :param earlier_ids: digests of the ids of this task's earlier jobs
+    :param refusals: how often the server has answered 503 with ``Retry-After`` to this intent
+    :param refused: so was the latest response: most likely there is no job
+    :param video_id: the accepted job; None until the id is known
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -119,52 +118,54 @@ class Record(BaseModel):
 
     @property
     def refused_once(self) -> bool:
-        """Whether all that was ever answered is one refusal."""
+        """Whether a single refusal is the only response so far."""
         return self.refused and self.refusals == 1
 
-    def but(self, **changes: Any) -> Record:
-        """The record with these fields changed."""
+    def replace(self, **changes: Any) -> Record:
+        """A copy with these fields changed."""
         return self.model_copy(update=changes)
 
 
 class StateStore(Protocol):
-    """What outlives the process: Airflow's task state store."""
+    """A store that outlives the process: Airflow's task state store."""
 
     def get(self, key: str) -> Any:
         """The value, or None."""
 
     def set(self, key: str, value: dict[str, Any]) -> None:
-        """Remember a value."""
+        """Store a value."""
 
     def delete(self, key: str) -> None:
-        """Forget a value."""
+        """Delete a value."""
 
 
 def load(store: StateStore, key: str) -> Record | None:
     """The record of an earlier try.
 
-    :raises SoraUndecidedError: there is something else; submitting anew could pay for a video twice
+    :raises SoraUndecidedError: the value is no record; submitting a new job could pay for a video twice
     """
     value = store.get(key)
     if value is None:
         return None
     version = value.get("version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > VERSION:
-        raise _unreadable(key, f"version {version}, and this package reads versions up to {VERSION}: upgrade it")
+        raise _unreadable(
+            key, f"a record of version {version}, and this package reads versions up to {VERSION}: upgrade the package"
+        )
     try:
         return Record.model_validate(value)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg']}" for e in error.errors()[:3])
-        raise _unreadable(key, f"no record of this package ({wrong})") from None
+        raise _unreadable(key, f"a value that is no record of this package ({wrong})") from None
 
 
 def save(store: StateStore, key: str, record: Record) -> None:
-    """Remember a record."""
+    """Write a record."""
     store.set(key, record.model_dump(mode="json"))
 
 
 def _unreadable(key: str, what: str) -> SoraUndecidedError:
     return SoraUndecidedError(
-        f"the task state store has under {key!r} {what}. An earlier try may have paid for this video, so nothing was "
-        "submitted. To make a new video, delete that key of the task's state and clear the task"
+        f"the task state store holds under {key!r} {what}. An earlier try may have paid for this video, so nothing was "
+        "submitted. To submit a new job, delete that key of the task's state and clear the task"
     )

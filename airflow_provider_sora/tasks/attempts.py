@@ -42,11 +42,14 @@ class Attempts:
         generation = int(ti.max_tries or 0)
         try_number = int(ti.try_number or 1)
         is_later, is_retry = try_number > 1, try_number > generation - self.retries + 1
+        run_start = _run_start(self.context, was_cleared=not is_retry)
         return Attempt(
             store=store,
             key=f"sora_video_{step}",
             generation=generation,
-            since=_run_start(self.context, was_cleared=not is_retry) if is_later and store is None else None,
+            may_have_submitted_since=_run_start(self.context, was_cleared=not is_retry)
+            if is_later and store is None
+            else None,
             was_cleared=is_later and store is None and not is_retry and not self.reuse,
             reuse=self.reuse,
             on_ambiguous=self.on_ambiguous,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_sora.compat import Context
-from airflow_provider_sora.submission.claims import Claim, Taken
+from airflow_provider_sora.submission.claims import Claim, OwnedJob
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -36,17 +36,17 @@ class XComClaims:
         index = getattr(self._ti, "map_index", None)
         return index if isinstance(index, int) else -1
 
-    def taken(self) -> Sequence[Taken]:
+    def jobs_of_others(self) -> Sequence[OwnedJob]:
         """The jobs that other tasks of the DAG have, and this one's of other steps.
 
         Of earlier runs only the last: a history of years is not to be read for one lost answer.
         """
-        taken: list[Taken] = []
+        found: list[OwnedJob] = []
         for task_id in self._task_ids():
             for value in (*self._pull(task_id, JOBS_KEY), self._pull_last(task_id, JOBS_KEY)):
-                taken += jobs_of(value)
+                found += jobs_of(value)
         of_this_step = {job.video_id for job in self._own()[self._step :]}
-        return [job for job in taken if job.video_id not in of_this_step]
+        return [job for job in found if job.video_id not in of_this_step]
 
     def siblings(self, prompt: str) -> Sequence[Claim]:
         """What the other mapped instances of the task have published about this prompt."""
@@ -60,13 +60,13 @@ class XComClaims:
         if self._map_index >= 0:
             self._ti.xcom_push(key=self._key(prompt), value=claim.model_dump(mode="json"))
 
-    def have(self, job: Taken) -> None:
+    def publish_job(self, job: OwnedJob) -> None:
         """Tell all tasks of the DAG that a job is this task's."""
         jobs = [*(self._own() if self._step else [])[: self._step], job]
         value = {"index": self._map_index, "jobs": [job.model_dump(mode="json") for job in jobs]}
         self._ti.xcom_push(key=JOBS_KEY, value=value)
 
-    def _own(self) -> list[Taken]:
+    def _own(self) -> list[OwnedJob]:
         for value in _dicts(self._pull(self._ti.task_id, JOBS_KEY)):
             if value.get("index") == self._map_index:
                 return jobs_of(value)
@@ -90,9 +90,9 @@ class XComClaims:
         return self._ti.xcom_pull(task_ids=task_id, key=key, **options)
 
 
-def jobs_of(value: object) -> list[Taken]:
+def jobs_of(value: object) -> list[OwnedJob]:
     """The jobs of a task, of each of its steps, from what it has published under `JOBS_KEY`."""
-    return _read(Taken, value.get("jobs")) if isinstance(value, dict) else []
+    return _read(OwnedJob, value.get("jobs")) if isinstance(value, dict) else []
 
 
 def _makes_videos(task: Any) -> bool:

@@ -89,8 +89,8 @@ def test_after_a_clear_jobs_count_from_the_logical_date_for_airflow_resets_the_s
     found["dag_run"].logical_date = made_for
     cleared = attempts(found).of(0)
     retried = attempts({**found, "ti": Ti(try_number=2)}).of(0)
-    assert cleared.since == made_for.timestamp()
-    assert retried.since == found["dag_run"].start_date.timestamp()
+    assert cleared.may_have_submitted_since == made_for.timestamp()
+    assert retried.may_have_submitted_since == found["dag_run"].start_date.timestamp()
 
 
 def test_a_mapped_task_does_not_take_the_job_of_a_sibling(sora_emulator: Emulator) -> None:
@@ -109,7 +109,7 @@ def test_a_mapped_task_does_not_take_the_job_of_a_sibling(sora_emulator: Emulato
 def test_an_ambiguous_try_fails_without_a_retry_or_resubmits_by_choice(sora_emulator: Emulator) -> None:
     create().execute(context(Ti()))
     create().execute(context(Ti()))
-    with pytest.raises(AirflowFailException, match=r"SoraUndecidedError: .*2 jobs on the server could be its own"):
+    with pytest.raises(AirflowFailException, match=r"SoraUndecidedError: .*2 new jobs on the server have its prompt"):
         create().execute(context(Ti(try_number=2)))
     create(on_ambiguous="resubmit").execute(context(Ti(try_number=2)))
     assert sora_emulator.creates == 3

@@ -1,4 +1,4 @@
-"""Processes that run in any order, one step at a time, and may die at each."""
+"""Processes that run in any order, one step at a time, and may die at each step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from tests.submission.world import DiedError
 
-_MOST_STEPS = 5_000
+_MAX_STEPS = 5_000
 
 
 class Process:
-    """A function in a thread of its own that runs only while it is its turn."""
+    """A function in a thread of its own, which runs only when it is its turn."""
 
     def __init__(self, run: Callable[[], None]) -> None:
         self._run = run
@@ -24,13 +24,13 @@ class Process:
         self._thread.start()
 
     def step(self, *, dies: bool) -> None:
-        """Let it run to its next step, or die at this one."""
+        """Let the function run to its next step, or die at this one."""
         self._dies = dies
         self._turn.release()
         self._back.acquire()
 
     def pause(self) -> None:
-        """Called by the function at each of its steps."""
+        """Wait for the next turn; the function calls this at each of its steps."""
         self._back.release()
         self._turn.acquire()
         if self._dies:
@@ -41,7 +41,7 @@ class Process:
         self._turn.acquire()
         try:
             self._run()
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - raised in the test
             self.broke = error
         self.is_over = True
         self._back.release()
@@ -49,26 +49,26 @@ class Process:
 
 @dataclass
 class Schedule:
-    """Whose turn it is, and who dies: from numbers that a test draws; fair and without deaths when they are used up.
+    """Which process runs next and which one dies, from numbers that a test draws; round robin once they are used up.
 
-    :param choices: each picks a process, and whether it dies
+    :param choices: each picks a process, and kills it if it is 90 or more
     """
 
     choices: Iterator[int]
     processes: list[Process] = field(default_factory=list)
     current: Process | None = None
 
-    def at(self, _: str) -> None:
-        """A step of the process that runs; of the test itself, which runs alone, it is none."""
+    def on_step(self, _: str) -> None:
+        """Pause the process that runs; the test itself, which runs alone, is not paused."""
         if self.current is not None:
             self.current.pause()
 
     def run(self) -> None:
-        """All processes to their ends.
+        """Run all processes to their ends.
 
         :raises AssertionError: they do not end
         """
-        for step in range(_MOST_STEPS):
+        for step in range(_MAX_STEPS):
             alive = [process for process in self.processes if not process.is_over]
             if not alive:
                 break
@@ -78,7 +78,7 @@ class Schedule:
             process.step(dies=choice is not None and choice >= 90)
             self.current = None
         else:
-            raise AssertionError(f"processes have not ended after {_MOST_STEPS} steps")
+            raise AssertionError(f"processes have not ended after {_MAX_STEPS} steps")
         for process in self.processes:
             if process.broke is not None:
                 raise process.broke

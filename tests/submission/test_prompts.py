@@ -1,4 +1,4 @@
-"""Prompts as servers show them."""
+"""Prompts as servers show them, compared with those that were sent."""
 
 from __future__ import annotations
 
@@ -10,83 +10,83 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from airflow_provider_sora.submission.prompts import Likeness, PromptDigest, likeness, normalized
+from airflow_provider_sora.submission.prompts import PromptDigest, PromptMatch, compare_prompts, normalized
 
 SENT = "A cat's  day & night 🐈\nat the séa"
 
 
 @pytest.mark.parametrize(
-    ("shown", "like"),
+    ("shown", "result"),
     [
-        (SENT, Likeness.SAME),
-        (f"  {SENT}\n", Likeness.SAME),
-        ("A cat's day & night 🐈 at the séa", Likeness.SAME),
-        (SENT.replace("\n", "\r\n"), Likeness.SAME),
-        (unicodedata.normalize("NFD", SENT), Likeness.SAME),
-        (html.escape(SENT), Likeness.SAME),
-        (html.escape(html.escape(SENT)), Likeness.SAME),
-        (SENT.replace("🐈", ""), Likeness.SAME),
-        (SENT[:12], Likeness.UNCLEAR),
-        (SENT[:12] + "...", Likeness.UNCLEAR),
-        (SENT[:12] + "…", Likeness.UNCLEAR),
-        (None, Likeness.UNCLEAR),
-        ("", Likeness.UNCLEAR),
-        (" \n", Likeness.UNCLEAR),
-        ("A cat's", Likeness.OTHER),  # seven characters are a beginning by chance
-        ("A cat's ", Likeness.OTHER),
-        ("A cat's d", Likeness.UNCLEAR),
-        (SENT + " and more", Likeness.OTHER),
-        (SENT.upper(), Likeness.OTHER),
-        ("A dog's day & night", Likeness.OTHER),
-        (SENT.replace("🐈", "🐕"), Likeness.OTHER),
+        (SENT, PromptMatch.SAME),
+        (f"  {SENT}\n", PromptMatch.SAME),
+        ("A cat's day & night 🐈 at the séa", PromptMatch.SAME),
+        (SENT.replace("\n", "\r\n"), PromptMatch.SAME),
+        (unicodedata.normalize("NFD", SENT), PromptMatch.SAME),
+        (html.escape(SENT), PromptMatch.SAME),
+        (html.escape(html.escape(SENT)), PromptMatch.SAME),
+        (SENT.replace("🐈", ""), PromptMatch.SAME),
+        (SENT[:12], PromptMatch.UNCLEAR),
+        (SENT[:12] + "...", PromptMatch.UNCLEAR),
+        (SENT[:12] + "…", PromptMatch.UNCLEAR),
+        (None, PromptMatch.UNCLEAR),
+        ("", PromptMatch.UNCLEAR),
+        (" \n", PromptMatch.UNCLEAR),
+        ("A cat's", PromptMatch.DIFFERENT),  # seven characters may be the same by chance
+        ("A cat's ", PromptMatch.DIFFERENT),
+        ("A cat's d", PromptMatch.UNCLEAR),
+        (SENT + " and more", PromptMatch.DIFFERENT),
+        (SENT.upper(), PromptMatch.DIFFERENT),
+        ("A dog's day & night", PromptMatch.DIFFERENT),
+        (SENT.replace("🐈", "🐕"), PromptMatch.DIFFERENT),
     ],
 )
-def test_a_shown_prompt_is_the_same_or_unclear_or_another(shown: str | None, like: Likeness) -> None:
-    assert likeness(PromptDigest.of(SENT), SENT, shown) is like
+def test_a_shown_prompt_is_the_same_or_unclear_or_different(shown: str | None, result: PromptMatch) -> None:
+    assert compare_prompts(PromptDigest.of(SENT), SENT, shown) is result
 
 
 def test_a_short_prompt_is_compared_as_a_whole() -> None:
-    assert likeness(PromptDigest.of("cats"), "cats", "cat") is Likeness.OTHER
-    assert likeness(PromptDigest.of("cats"), "cats", "cats...") is Likeness.UNCLEAR
+    assert compare_prompts(PromptDigest.of("cats"), "cats", "cat") is PromptMatch.DIFFERENT
+    assert compare_prompts(PromptDigest.of("cats"), "cats", "cats...") is PromptMatch.UNCLEAR
 
 
-def test_a_cut_counts_from_eight_characters_on() -> None:
+def test_a_truncated_prompt_counts_from_eight_characters_on() -> None:
     sent = "Abcdefgh ijk"
-    assert likeness(PromptDigest.of(sent), sent, "Abcdefgh") is Likeness.UNCLEAR
-    assert likeness(PromptDigest.of(sent), sent, "Abcdefg") is Likeness.OTHER
+    assert compare_prompts(PromptDigest.of(sent), sent, "Abcdefgh") is PromptMatch.UNCLEAR
+    assert compare_prompts(PromptDigest.of(sent), sent, "Abcdefg") is PromptMatch.DIFFERENT
 
 
 @pytest.mark.parametrize("selector", ["\ufe00", "\ufe0f"])
-def test_what_chooses_between_text_and_emoji_is_dropped_with_the_emoji(selector: str) -> None:
-    assert PromptDigest.of(f"a cup ☕{selector}").is_shown_as("a cup")
+def test_a_variation_selector_is_dropped_with_its_emoji(selector: str) -> None:
+    assert PromptDigest.of(f"a cup ☕{selector}").matches("a cup")
 
 
-def test_escapes_are_undone_five_times() -> None:
+def test_escapes_are_undone_up_to_five_times() -> None:
     shown, digest = "cat & dog", PromptDigest.of("cat & dog")
     for _ in range(5):
         shown = html.escape(shown)
-    assert digest.is_shown_as(shown)
-    assert not digest.is_shown_as(html.escape(shown))
+    assert digest.matches(shown)
+    assert not digest.matches(html.escape(shown))
 
 
-def test_digests_are_not_changed_by_mistake() -> None:
+def test_digests_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         PromptDigest.of("a cat").text = "another"  # type: ignore[misc]
 
 
-def test_without_the_text_that_was_sent_any_other_may_be_a_part_of_it() -> None:
-    assert likeness(PromptDigest.of(SENT), None, "A dog") is Likeness.UNCLEAR
-    assert likeness(PromptDigest.of(SENT), None, SENT) is Likeness.SAME
+def test_without_the_text_that_was_sent_any_other_text_is_unclear() -> None:
+    assert compare_prompts(PromptDigest.of(SENT), None, "A dog") is PromptMatch.UNCLEAR
+    assert compare_prompts(PromptDigest.of(SENT), None, SENT) is PromptMatch.SAME
 
 
 @given(st.text(min_size=1).filter(lambda text: bool(normalized(text))))
-def test_every_prompt_is_known_as_it_was_sent_and_in_each_usual_change(text: str) -> None:
+def test_every_prompt_matches_as_it_was_sent_and_after_each_usual_change(text: str) -> None:
     digest = PromptDigest.of(text)
     for shown in (text, f" {text} ", html.escape(text), unicodedata.normalize("NFC", text), normalized(text)):
-        assert digest.is_shown_as(shown)
+        assert digest.matches(shown)
 
 
 @given(st.text(), st.text())
-def test_two_texts_are_one_prompt_only_where_they_are_normalized_to_one(one: str, other: str) -> None:
+def test_two_texts_have_one_digest_only_if_they_are_normalized_to_one(one: str, other: str) -> None:
     if PromptDigest.of(one).text == PromptDigest.of(other).text:
         assert normalized(one) == normalized(other)

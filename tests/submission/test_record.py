@@ -1,4 +1,4 @@
-"""What is kept between tries, and told to siblings, as it is written: what an older version wrote has to be read."""
+"""Records and claims as they are written: what an older version wrote has to be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_sora.submission.attempt import Attempt
-from airflow_provider_sora.submission.claims import Claim, Taken
+from airflow_provider_sora.submission.claims import Claim, OwnedJob
 from airflow_provider_sora.submission.record import Fingerprint, Record, Snapshot, id_digest, load
 from tests.submission.world import REQUEST, Store, World
 
@@ -38,53 +38,53 @@ CLAIM = {
     "snapshot": SNAPSHOT,
     "earlier_ids": [],
 }
-TAKEN = {"version": 1, "video_id": "video_1", "prompt": PROMPT, "model": "wan"}
+OWNED_JOB = {"version": 1, "video_id": "video_1", "prompt": PROMPT, "model": "wan"}
 
 
-def taken_snapshot() -> Snapshot:
+def example_snapshot() -> Snapshot:
     return Snapshot(ids=frozenset({id_digest("video_0")}), complete=True)
 
 
 def test_a_record_is_written_as_version_1_and_read_again() -> None:
-    record = Record(generation=2, fingerprint=Fingerprint.of(REQUEST), intended_at=5.0, snapshot=taken_snapshot())
+    record = Record(generation=2, fingerprint=Fingerprint.of(REQUEST), intended_at=5.0, snapshot=example_snapshot())
     assert record.model_dump(mode="json") == RECORD
     assert Record.model_validate(RECORD).model_dump(mode="json") == RECORD
 
 
-def test_what_is_told_to_others_is_written_as_version_1_and_read_again() -> None:
-    for kind, written in ((Claim, CLAIM), (Taken, TAKEN)):
+def test_what_tasks_publish_is_written_as_version_1_and_read_again() -> None:
+    for kind, written in ((Claim, CLAIM), (OwnedJob, OWNED_JOB)):
         value: Any = kind.model_validate(written)
         assert value.model_dump(mode="json") == written
         assert kind.model_validate({**written, "of a newer version": 1}) == value
     assert Claim(index=3, intended_at=5.0).model_dump(mode="json") == {**CLAIM, "video_id": None, "snapshot": None}
-    assert Taken(video_id="video_1").model_dump(mode="json") == {**TAKEN, "prompt": None, "model": None}
+    assert OwnedJob(video_id="video_1").model_dump(mode="json") == {**OWNED_JOB, "prompt": None, "model": None}
 
 
-def test_what_has_been_read_is_not_changed_by_mistake() -> None:
-    for value in (Record.model_validate(RECORD), Claim.model_validate(CLAIM), Taken.model_validate(TAKEN)):
+def test_what_was_read_cannot_be_changed() -> None:
+    for value in (Record.model_validate(RECORD), Claim.model_validate(CLAIM), OwnedJob.model_validate(OWNED_JOB)):
         with pytest.raises(ValidationError):
             value.video_id = "another"  # type: ignore[misc]
 
 
-def test_a_record_without_a_version_is_of_the_first() -> None:
+def test_a_record_without_a_version_is_of_version_1() -> None:
     store = Store(World(), {"key": {name: value for name, value in RECORD.items() if name != "version"}})
     found = load(store, "key")
     assert found is not None
     assert found.version == 1
 
 
-def test_saving_stamps_the_try_that_saves() -> None:
+def test_a_record_has_the_generation_of_the_try_that_wrote_it() -> None:
     store = Store(World())
     saved = Attempt(store=store, generation=7).save(Record.model_validate(RECORD))
     assert (saved.generation, store.values["sora_video_0"]["generation"]) == (7, 7)
     assert Attempt(generation=7).save(Record.model_validate(RECORD)).generation == 7
 
 
-def test_the_digest_of_an_id_is_what_it_was() -> None:
+def test_the_digest_of_an_id_does_not_change() -> None:
     assert id_digest("video_0") == "29506c03c19a52af"
 
 
-def test_the_remembered_job_is_told_as_far_as_it_can_be_read() -> None:
+def test_the_video_id_is_none_without_a_record_that_can_be_read() -> None:
     stores = [Store(World(), {"sora_video_0": found}) for found in ({**RECORD, "video_id": "video_1"}, RECORD, "junk")]
     assert [Attempt(store=store).video_id() for store in (*stores, Store(World()), None)] == ["video_1", *[None] * 4]
     assert Attempt().generation == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sora.operators.sora import SoraCreateVideoOperator
-from airflow_provider_sora.submission.claims import Claim, Taken
+from airflow_provider_sora.submission.claims import Claim, OwnedJob
 from airflow_provider_sora.submission.prompts import PromptDigest
 from airflow_provider_sora.tasks.xcom_claims import XComClaims
 from tests.tasks.task_context import Ti
@@ -32,14 +32,14 @@ def create(task_id: str) -> Any:
 
 
 def ids(claims: XComClaims) -> set[str]:
-    return {job.video_id for job in claims.taken()}
+    return {job.video_id for job in claims.jobs_of_others()}
 
 
 def test_each_task_of_the_dag_knows_the_jobs_of_the_others() -> None:
     run = Run()
-    run.claims("other").have(Taken(video_id="one"))
-    run.claims("other", step=1).have(Taken(video_id="two"))
-    run.claims("create", 3).have(Taken(video_id="three"))
+    run.claims("other").publish_job(OwnedJob(video_id="one"))
+    run.claims("other", step=1).publish_job(OwnedJob(video_id="two"))
+    run.claims("create", 3).publish_job(OwnedJob(video_id="three"))
     assert ids(run.claims("create", 4)) == {"one", "two", "three"}
     assert ids(run.claims("other")) == {"three"}
     assert ids(run.claims("other", step=1)) == {"one", "three"}
@@ -47,17 +47,17 @@ def test_each_task_of_the_dag_knows_the_jobs_of_the_others() -> None:
 
 
 def test_the_jobs_of_the_run_before_are_known_too() -> None:
-    earlier = Taken(video_id="one", prompt=PromptDigest.of("a cat"))
+    earlier = OwnedJob(video_id="one", prompt=PromptDigest.of("a cat"))
     before = {"other": {"index": -1, "jobs": [earlier.model_dump(mode="json")]}}
     alone: Any = {"ti": Ti(before=before), "dag": SimpleNamespace(tasks=[create("other")])}
-    assert XComClaims(alone, 0).taken() == [earlier]
+    assert XComClaims(alone, 0).jobs_of_others() == [earlier]
 
 
 def test_a_step_that_is_submitted_again_has_no_steps_after_it() -> None:
     run = Run()
-    run.claims().have(Taken(video_id="one"))
-    run.claims(step=1).have(Taken(video_id="two"))
-    run.claims().have(Taken(video_id="three"))
+    run.claims().publish_job(OwnedJob(video_id="one"))
+    run.claims(step=1).publish_job(OwnedJob(video_id="two"))
+    run.claims().publish_job(OwnedJob(video_id="three"))
     assert ids(run.claims("other")) == {"three"}
 
 
@@ -79,13 +79,13 @@ def test_a_task_that_is_not_mapped_has_no_siblings_and_publishes_no_claim() -> N
 @pytest.mark.parametrize("junk", ["x", 1, None, [], {"jobs": 1}, {"jobs": [1, {"id": 2}]}, {"index": -1, "jobs": "x"}])
 def test_junk_in_xcom_is_ignored(junk: Any) -> None:
     run = Run({("other", -1, "sora_jobs"): junk, ("create", 1, "sora_claim_0_digest"): junk})
-    run.claims("other", step=1).have(Taken(video_id="one"))
+    run.claims("other", step=1).publish_job(OwnedJob(video_id="one"))
     assert ids(run.claims()) == {"one"}
     assert run.claims(index=0).siblings("digest") == []
 
 
 def test_without_a_dag_in_the_context_only_this_task_is_known() -> None:
     run = Run()
-    run.claims(index=1).have(Taken(video_id="one"))
+    run.claims(index=1).publish_job(OwnedJob(video_id="one"))
     alone: Any = {"ti": Ti(map_index=0, xcom=run.xcom)}
     assert ids(XComClaims(alone, 0)) == {"one"}
