@@ -47,9 +47,7 @@ class Attempts:
             store=store,
             key=f"sora_video_{step}",
             generation=generation,
-            may_have_submitted_since=_run_start(self.context, was_cleared=not is_retry)
-            if is_later and store is None
-            else None,
+            may_have_submitted_since=run_start if is_later and store is None else None,
             was_cleared=is_later and store is None and not is_retry and not self.reuse,
             reuse=self.reuse,
             on_ambiguous=self.on_ambiguous,

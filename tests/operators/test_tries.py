@@ -155,7 +155,7 @@ def killed_while_waiting(
 def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, cancel: bool, left: int
 ) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    monkeypatch.setattr(type(sora_emulator.dialect), "refuses_to_delete_running", False)
     task = create(wait_for_completion=True, cancel_on_kill=cancel)
     killed_while_waiting(task, monkeypatch, KeyboardInterrupt())
     assert len(sora_emulator.jobs.all()) == left
@@ -164,7 +164,7 @@ def test_killing_a_waiting_task_deletes_its_job_unless_told_not_to(
 def test_a_video_that_is_completed_when_its_task_is_killed_is_not_lost(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    monkeypatch.setattr(type(sora_emulator.dialect), "refuses_to_delete_running", False)
     task = create(wait_for_completion=True)
 
     def wait(*_: Any) -> Any:
@@ -181,7 +181,7 @@ def test_a_video_that_is_completed_when_its_task_is_killed_is_not_lost(
 def test_a_killed_task_with_retries_left_leaves_its_job_for_the_next_try(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    monkeypatch.setattr(type(sora_emulator.dialect), "refuses_to_delete_running", False)
     left = []
     for try_number in (1, 3):
         task, store = create(wait_for_completion=True), Store()
@@ -329,7 +329,7 @@ def test_a_clear_between_two_steps_continues_and_after_the_last_one_starts_over(
 def test_an_execution_timeout_leaves_the_job_for_the_retry(
     sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    monkeypatch.setattr(type(sora_emulator.dialect), "refuses_to_delete_running", False)
     killed_while_waiting(create(wait_for_completion=True), monkeypatch, AirflowTaskTimeout("too long"))
     assert len(sora_emulator.jobs.all()) == 1
 

@@ -22,7 +22,7 @@ TaskState = Callable[[Any], Awaitable[str | None]]
 
 @pytest.fixture(autouse=True)
 def deletes_running_jobs(sora_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(sora_emulator.dialect), "protects_running", False)
+    monkeypatch.setattr(type(sora_emulator.dialect), "refuses_to_delete_running", False)
 
 
 @pytest.fixture
