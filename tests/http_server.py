@@ -16,7 +16,7 @@ class LoopbackServer(ThreadingHTTPServer):
     """Listens on a free port of loopback; a context manager."""
 
     def __init__(self, handler: Callable[..., Any]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)  # type: ignore[arg-type]
+        super().__init__(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, args=(_CHECK_SECONDS,), daemon=True)
 
