@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -34,27 +33,38 @@ _LOGGERS = frozenset({"log", "logger", "logging"})
 
 
 @dataclass(frozen=True)
-class Mutation:
-    """One mutant.
-
-    :param line: the number of the source line it is on
-    :param text: that line, without its indentation
-    :param what: what is changed, such as ``== becomes !=``
-    :param tree: the module with it
-    """
-
-    line: int
-    text: str
-    what: str
-    tree: ast.Module
-
-
-@dataclass(frozen=True)
 class _Change:
     """Replaces a node by another, found again in a copy of the tree by its place in the walk."""
 
     what: str
     make: Callable[[ast.AST], ast.AST | None]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mutant.
+
+    :param line: the number of the source line it is on
+    :param text: that line, without its indentation
+    """
+
+    line: int
+    text: str
+    _source: str
+    _number: int
+    _change: _Change
+
+    @property
+    def what(self) -> str:
+        """What is changed, such as ``== becomes !=``."""
+        return self._change.what
+
+    @property
+    def tree(self) -> ast.Module:
+        """The mutated module, made only when it is asked for: there are hundreds of them."""
+        mutated = ast.parse(self._source)
+        _replace(mutated, self._number, self._change)
+        return ast.fix_missing_locations(mutated)
 
 
 def mutations(source: str) -> Iterator[Mutation]:
@@ -63,10 +73,8 @@ def mutations(source: str) -> Iterator[Mutation]:
     lines = source.splitlines()
     for number, node in enumerate(_walk(tree)):
         for change in _changes(node):
-            mutated = copy.deepcopy(tree)
-            _replace(mutated, number, change)
             line = node.lineno  # type: ignore[attr-defined]
-            yield Mutation(line, lines[line - 1].strip(), change.what, ast.fix_missing_locations(mutated))
+            yield Mutation(line, lines[line - 1].strip(), source, number, change)
 
 
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:

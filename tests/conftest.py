@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import importlib.util
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -47,11 +49,31 @@ pytest_plugins = ["tests.transfers.servers", "tests.transfers.destinations"]
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> Path:
-    """A migrated metadata database: whatever runs a DAG needs one."""
-    command = [str(Path(sys.executable).with_name("airflow")), "db", "migrate"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def airflow_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated metadata database: whatever runs a DAG needs one. The first worker makes it, others copy it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    migrated = folder / "airflow.db"
+    with (folder / "airflow.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if migrated.exists():
+            _copy_database(migrated, HOME / "airflow.db")
+        else:
+            _migrate()
+            _copy_database(HOME / "airflow.db", migrated)
     with contextlib.suppress(ImportError):  # Airflow 2 keeps its users there, and the tables of runs refer to them
         importlib.import_module("airflow.providers.fab.auth_manager.models")
     return HOME
+
+
+def _migrate() -> None:
+    command = [str(Path(sys.executable).with_name("airflow")), "db", "migrate"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """SQLite's own copy, because this process may have the target open."""
+    with contextlib.closing(sqlite3.connect(source)) as read, contextlib.closing(sqlite3.connect(target)) as written:
+        read.backup(written)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 import traceback
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote
 
@@ -43,6 +42,7 @@ from airflow_provider_sora.operators.sora import SoraCreateCharacterOperator, So
 from airflow_provider_sora.sensors.sora import SoraVideoSensor
 from airflow_provider_sora.transfers.sora_to_local import SoraDownloadVideoOperator
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger
+from tests.http_server import LoopbackServer
 from tests.operators.running import run_blocking, run_deferred
 
 STATUSES = (200, 201, 202, 204, 302, 307, 400, 401, 403, 404, 405, 408, 409, 410, 413, 422, 425, 429, 500, 501, 503)
@@ -263,9 +263,7 @@ class LeakyServer(BaseHTTPRequestHandler):
 @pytest.fixture
 def leaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[LeakyServer]]:
     """A leaky server, and the connection to it."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), LeakyServer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    server = LoopbackServer(LeakyServer)
     extra = {
         "headers": {"X-Token": f"Bearer {HEADER}", "X-Spaced": f" {SPACED} "},
         "query": {"token": QUERY},
@@ -273,15 +271,13 @@ def leaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[LeakyServer]]:
     }
     connection = {
         "conn_type": "sora",
-        "host": f"http://127.0.0.1:{server.server_port}",
+        "host": server.url,
         "password": PASSWORD,
         "extra": extra,
     }
     monkeypatch.setenv("AIRFLOW_CONN_SORA_DEFAULT", json.dumps(connection))
-    yield LeakyServer
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with server:
+        yield LeakyServer
 
 
 def job(status: str, key: str) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
+from concurrent.futures import Future
 
 import uvicorn
 
@@ -59,7 +61,8 @@ class Emulator:
             access_log=False,
             date_header=False,
         )
-        self._server = uvicorn.Server(config)
+        self._config = config
+        self._server = _StoppableServer(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     @property
@@ -88,17 +91,40 @@ class Emulator:
 
     def stop(self) -> None:
         """End the server and its thread."""
-        self._server.should_exit = True
-        self._server.force_exit = True
+        self._server.stop()
         self._thread.join(timeout=10)
         self._socket.close()
 
     def serve(self) -> None:
         """Serve in this thread, until a signal."""
-        self._server.run([self._socket])
+        uvicorn.Server(self._config).run([self._socket])
 
     def __enter__(self) -> Emulator:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class _StoppableServer(uvicorn.Server):
+    """Stops at once when another thread asks for it; uvicorn's own checks for that are 0.1 s apart."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped: Future[None] = Future()
+
+    def stop(self) -> None:
+        """End the server, whether or not it has started yet; from any thread, any number of times."""
+        self._stopped.cancel()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # sets the headers of every response
+        await asyncio.wait([asyncio.wrap_future(self._stopped)])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from airflow_provider_sora import exceptions
 from airflow_provider_sora.emulator import Clock, Emulator, Fault
 from airflow_provider_sora.hooks.sora import SoraHook
+from tests.http_server import LoopbackServer
 from tests.media import mp4
 from tests.pictures import png
 
@@ -41,19 +41,15 @@ class Elsewhere:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = LoopbackServer(Handler)
         self.url = f"http://localhost:{self.server.server_port}"
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
     host = Elsewhere()
-    thread = threading.Thread(target=host.server.serve_forever, daemon=True)
-    thread.start()
-    yield host
-    host.server.shutdown()
-    host.server.server_close()
-    thread.join()
+    with host.server:
+        yield host
 
 
 @pytest.fixture

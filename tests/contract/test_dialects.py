@@ -250,9 +250,10 @@ def test_a_call_works_or_says_that_the_server_has_no_such_thing(hook: SoraHook, 
 
 
 def test_the_operator_works_unchanged(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: emulator.clock.advance(seconds))
     monkeypatch.setattr(SoraHook, "wait_for_video", _wait_in_the_emulators_time(emulator))
-    task = SoraCreateVideoOperator(task_id="create", prompt="a cat", seconds=1, size="64x64", deferrable=False)
+    task = SoraCreateVideoOperator(
+        task_id="create", prompt="a cat", seconds=1, size="64x64", deferrable=False, poll_interval=0.01
+    )
     manifest = task.execute({})
     assert (manifest["status"], manifest["seconds"], manifest["size"]) == ("completed", "1", "64x64")
     assert emulator.creates == 1

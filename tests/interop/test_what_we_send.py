@@ -10,17 +10,17 @@ The differences that are meant:
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import openai
 import pytest
 
 from airflow_provider_sora.hooks.sora import SoraHook
+from tests.http_server import LoopbackServer
 from tests.media import mp4
 from tests.pictures import png
 
@@ -68,8 +68,8 @@ class Recorder:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.server = LoopbackServer(Handler)
+        self.url = f"{self.server.url}/v1"
 
 
 def decode(content_type: str, body: bytes) -> Any:
@@ -93,12 +93,8 @@ def decode(content_type: str, body: bytes) -> Any:
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     recorder = Recorder()
-    thread = threading.Thread(target=recorder.server.serve_forever, daemon=True)
-    thread.start()
-    yield recorder
-    recorder.server.shutdown()
-    recorder.server.server_close()
-    thread.join()
+    with recorder.server:
+        yield recorder
 
 
 Official = Callable[[openai.OpenAI], Any]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
 from functools import partial
-from http.server import ThreadingHTTPServer
 from io import BytesIO
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,6 +11,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
+
+from tests.http_server import LoopbackServer
 
 
 class GCSServer:
@@ -27,9 +27,9 @@ class GCSServer:
         self.requests: list[tuple[str, str, dict[str, list[str]], dict[str, str]]] = []
         self.fail: dict[str, int] = {}
         self.sessions: dict[str, str] = {}
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self._http = LoopbackServer(partial(_Handler, self))
+        self.url = self._http.url
+        self._http.start()
 
     def exists(self, bucket: str, name: str) -> bool:
         try:
@@ -42,8 +42,7 @@ class GCSServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.stop()
 
 
 class _Handler(RequestHandler):  # type: ignore[misc]

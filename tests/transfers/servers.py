@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import botocore.loaders
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_sora.emulator import Emulator
@@ -65,8 +68,23 @@ def moto() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def s3_client(moto: str) -> Iterator[Any]:
+    """A client for the S3 server. Clients that operators make take S3's description from memory, too."""
+    read = functools.cache(botocore.loaders.JSONFileLoader.load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders.JSONFileLoader, "load_file", lambda _, path: read(_LOADER, path))
+        login = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+        client = boto3.client("s3", endpoint_url=moto, **login)
+        yield client
+        client.close()
+
+
+_LOADER = botocore.loaders.JSONFileLoader()
+
+
 @pytest.fixture
-def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(moto: str, s3_client: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client for an S3 server with the empty bucket ``bucket``; ``aws_default`` leads to it."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "x",
@@ -77,14 +95,10 @@ def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     extra = {"endpoint_url": moto, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "x", "password": "x" * 8, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    client = boto3.client("s3", endpoint_url=moto, region_name="us-east-1")
-    client.create_bucket(Bucket="bucket")
-    yield client
-    for item in client.list_multipart_uploads(Bucket="bucket").get("Uploads", []):
-        client.abort_multipart_upload(Bucket="bucket", Key=item["Key"], UploadId=item["UploadId"])
-    for item in client.list_objects_v2(Bucket="bucket").get("Contents", []):
-        client.delete_object(Bucket="bucket", Key=item["Key"])
-    client.delete_bucket(Bucket="bucket")
+    s3_client.create_bucket(Bucket="bucket")
+    yield s3_client
+    for account in s3_backends.values():
+        account.reset()
 
 
 def keys(s3: Any) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
-import threading
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Self
 
+from tests.http_server import LoopbackServer
 from tests.media import mp4
 
 MIB = 1024 * 1024
@@ -41,9 +41,9 @@ class VideoServer:
         self.states_length = True
         self.requests: list[tuple[str, str]] = []
         self.deleted = False
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self._http = LoopbackServer(partial(_Handler, self))
+        self.url = f"{self._http.url}/v1"
+        self._http.start()
 
     def connection(self) -> str:
         """The Airflow connection to this server, as JSON."""
@@ -53,8 +53,7 @@ class VideoServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.stop()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ import httpx
 
 from airflow_provider_sora import masking
 from airflow_provider_sora.api.http import negotiation, public_urls
+from airflow_provider_sora.api.http.certificates import LazyTLSContext, tls_context
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.http.steps import Open, OpenUrl, Read, Send, Step
 from airflow_provider_sora.api.protocol.encoding import Encoding, encode, sent_encoding
@@ -23,13 +24,15 @@ _CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", **_UNPACKED}
 
 
 def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
-    """What httpx is to check certificates with. Reading the CA bundle takes about 0.1 s: not on an event loop."""
+    """What httpx checks certificates with. The first call for a CA bundle takes about 0.1 s: not on an event loop.
+
+    :raises SoraConfigError: `verify` is no CA bundle
+    """
     if config.verify is False:
         return False
-    try:
-        return ssl.create_default_context(cafile=config.verify if isinstance(config.verify, str) else None)
-    except OSError as error:
-        raise SoraConfigError(f"verify is {config.verify!r}, which is no CA bundle: {error}") from None
+    if config.base_url.startswith("http://"):  # what is encrypted nevertheless is content on other hosts
+        return LazyTLSContext(config.verify)
+    return tls_context(config.verify)
 
 
 class HttpCodec:
