@@ -1,7 +1,7 @@
-"""What a video can start from, in whatever form a user has it: a picture or a video as path, URI, URL, bytes or id.
+"""What a video can start from: an image or a video as path, URI, URL, bytes or id.
 
-A source is parsed into one of a closed set of kinds, and each kind is read in its own way. Nothing but the address of
-an object store that is installed in this Airflow reaches fsspec, which would follow any URL and any chain of them.
+A source is parsed into one of a closed set of kinds, and each kind is read in its own way. Only the address of an
+object store whose provider is installed reaches fsspec, which would follow any URL and any chain of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import unquote_to_bytes
 
 from airflow_provider_sora.api.content.opening import MAX_FETCH_BYTES
@@ -25,11 +25,24 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionErro
 from airflow_provider_sora.local_files import check_length, read_file
 from airflow_provider_sora.masking import bare_url, masked, quoted
 
-ReferenceAs = Literal["upload", "object"]
-Fetch = Callable[[str], bytes]
-AllowedPaths = Callable[[], Sequence[str] | None]
 
-MAX_PICTURE_BYTES = MAX_FETCH_BYTES
+class StoragePath(Protocol):
+    """An Airflow ``ObjectStoragePath``, whose import takes long."""
+
+    def open(self, mode: str = "r", **kwargs: Any) -> Any:
+        """Open the object."""
+
+
+FileSource: TypeAlias = str | Path | StoragePath | bytes | bytearray | memoryview
+ImageSource: TypeAlias = FileSource | Mapping[str, str]  # a text may be a file id, a mapping the API's reference object
+VideoRef: TypeAlias = str | Mapping[str, Any]  # an id, or a manifest
+VideoSource: TypeAlias = FileSource | VideoRef
+CharacterRef: TypeAlias = str | Mapping[str, Any]  # an id, or what a character task returned
+ReferenceAs: TypeAlias = Literal["upload", "object"]
+Fetch: TypeAlias = Callable[[str], bytes]
+AllowedPaths: TypeAlias = Callable[[], Sequence[str] | None]
+
+MAX_IMAGE_BYTES = MAX_FETCH_BYTES
 MAX_VIDEO_BYTES = 536_870_912  # no server states one; a video is held in memory while it is sent
 
 _FILE_ID = re.compile(r"file[-_][A-Za-z0-9]+")
@@ -68,21 +81,21 @@ class DataUrl:
 
 
 @dataclass(frozen=True)
-class Content:
+class InlineBytes:
     """The bytes themselves."""
 
     content: bytes
 
 
-Source = LocalPath | StoredObject | WebUrl | DataUrl | Content
+Source = LocalPath | StoredObject | WebUrl | DataUrl | InlineBytes
 
 
 def _all_paths() -> None:
     return None
 
 
-def picture(
-    source: Any,
+def image(
+    source: ImageSource,
     *,
     fetch: Fetch,
     size: str | None = None,
@@ -91,17 +104,17 @@ def picture(
     storage_conn_id: str | None = None,
     allowed_paths: AllowedPaths = _all_paths,
 ) -> InputFile | Reference:
-    """A picture for `input_reference`.
+    """An image for `input_reference`.
 
     :param source: a local path, an ObjectStoragePath or its URI, bytes, an http(s) or data URL, a file id such as
         ``file-123``, or the API's own object with one of ``file_id`` and ``image_url``
-    :param fetch: gets what a URL holds
-    :param size: the video's, which the picture has to have
-    :param fit: resize it otherwise
+    :param fetch: returns the content of a URL
+    :param size: the size of the video, which the image must have
+    :param fit: resize an image of another size
     :param reference_as: ``upload`` sends a file, which every server understands; ``object`` the API's reference object
-    :param allowed_paths: from where local files may be read; asked only for such
-    :raises SoraConfigError: it cannot be read, is no picture, or has another size
-    :raises SoraConnectionError: where it is stored does not answer
+    :param allowed_paths: returns the paths that local files may be read from; called only for local files
+    :raises SoraConfigError: the source cannot be read, is not an image, or has another size
+    :raises SoraConnectionError: the object store failed
     """
     _check_choice("fit", fit, (None, *get_args(Fit)))
     _check_choice("reference_as", reference_as, get_args(ReferenceAs))
@@ -112,19 +125,19 @@ def picture(
     parsed = parse("input_reference", source)
     if reference_as == "object" and isinstance(parsed, WebUrl | DataUrl):
         return {"image_url": parsed.url}
-    reader = _Reader("input_reference", MAX_PICTURE_BYTES, fetch, storage_conn_id, allowed_paths)
-    upload = uploads.picture(*reader.read(parsed), size=size, fit=fit)
+    reader = _Reader("input_reference", MAX_IMAGE_BYTES, fetch, storage_conn_id, allowed_paths)
+    upload = uploads.image(*reader.read(parsed), size=size, fit=fit)
     return {"image_url": data_url(upload)} if reference_as == "object" else upload
 
 
 def video(
-    source: Any, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
+    source: VideoSource, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
 ) -> InputFile | Reference:
     """The video that an extension, an edit or a character starts from.
 
-    :param source: a video id, the manifest of an earlier task, or a file in any form that `picture` takes
-    :raises SoraConfigError: it cannot be read, or is no MP4
-    :raises SoraConnectionError: where it is stored does not answer
+    :param source: a video id, the manifest of an earlier task, or a file in any form that `image` takes
+    :raises SoraConfigError: the source cannot be read, or is not an MP4
+    :raises SoraConnectionError: the object store failed
     """
     video_id = video_id_of(source)
     if video_id is not None:
@@ -194,7 +207,7 @@ def parse(field: str, source: Any) -> Source:
     from airflow_provider_sora.compat import ObjectStoragePath
 
     if isinstance(source, bytes | bytearray | memoryview):
-        return Content(bytes(source))
+        return InlineBytes(bytes(source))
     if isinstance(source, ObjectStoragePath):
         parsed = _parse_text(field, str(source))
         return StoredObject(parsed.uri, source) if isinstance(parsed, StoredObject) else parsed
@@ -249,7 +262,7 @@ class _Reader:
 
     def read(self, source: Source) -> tuple[bytes, str]:
         match source:
-            case Content(content):
+            case InlineBytes(content):
                 name = self.field
             case DataUrl(url):
                 content, name = self._decode(url), self.field

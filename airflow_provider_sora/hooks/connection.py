@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider_sora.api.http.config import SoraConfig
@@ -20,6 +21,8 @@ from airflow_provider_sora.get_provider_info import CONN_FIELDS
 from airflow_provider_sora.masking import quoted
 
 DefaultT = TypeVar("DefaultT", float, None)
+
+_SHORT_SECONDS = 5.0
 
 
 def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
@@ -51,6 +54,16 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
         )
     except SoraConfigError as error:
         raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
+
+
+def with_short_timeouts(config: SoraConfig) -> SoraConfig:
+    """The same server with short time limits: a task that is killed has little time left."""
+    return replace(
+        config,
+        timeout_seconds=min(config.timeout_seconds, _SHORT_SECONDS),
+        connect_timeout_seconds=min(config.connect_timeout_seconds, _SHORT_SECONDS),
+        total_timeout_seconds=min(config.total_timeout_seconds, _SHORT_SECONDS),
+    )
 
 
 def _auth(connection: Connection, extra: dict[str, Any]) -> Any:

@@ -24,7 +24,6 @@ from airflow_provider_sora.exceptions import (
     SoraUnsupportedError,
     SoraVariantError,
 )
-from airflow_provider_sora.hooks.sora import build
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.transfers.file_store import FileStore
 from airflow_provider_sora.transfers.keys import fill_key
@@ -133,7 +132,7 @@ class Mover:
     def _copy(self, video: VideoToMove, variant: Variant, existing: _Existing) -> StoredFile:
         video_id = video.manifest.id
         client = self._clients[video.manifest.conn_id]
-        request = build(DownloadContent, video_id=video_id, variant=variant)
+        request = DownloadContent(video_id=video_id, variant=variant)
         progress = Progress(f"{variant} of video {video_id}", log)
         with ContentStream(partial(client.read_content, request), progress, self._stop) as stream:
             key = self._key(video, variant, stream.content_type)
@@ -195,7 +194,7 @@ class Mover:
             log.warning("Video %s stays on the server: nothing proves that %s is whole", video.id, uris)
             return
         try:
-            self._clients[video.conn_id].send(build(DeleteVideo, video_id=video.id))
+            self._clients[video.conn_id].send(DeleteVideo(video_id=video.id))
             log.info("Video %s was deleted on the server", video.id)
         except SoraNotFoundError:
             log.info("Video %s is no longer on the server", video.id)

@@ -13,7 +13,7 @@ for, and somebody may wait for it. What a cancelled wait asks for, in this order
                                         deferred, skipped, up_for_retry, anything else: a doubt, so ask
     which job does the task have now?   another one: it was cleared and waits again: delete; this one, or none: keep
     no answer, an error, a late answer  keep
-    does the job still run?             the server says no, or nothing: keep (`SoraHook.cancel_video_aio`)
+    does the job still run?             the server says no, or nothing: keep (`SoraHook.cancel_video`)
 
 Without a stall no other triggerer can have had the wait, so a state that is not deferred comes from a user. Only the
 triggerer whose wait was cancelled deletes; a worker deletes where no other try is to come (`SoraJobOperator.on_kill`).

@@ -146,13 +146,13 @@ class SoraVideoTrigger(BaseTrigger):
             async with asyncio.timeout(KILL_SECONDS):
                 log.info("Cancelled: %s", await self._cancel())
         except TimeoutError:
-            log.warning("Cancelled: video %s may go on: it was not deleted in time", self.video_id)
+            log.warning("Cancelled: video %s may still be running: it was not deleted in time", self.video_id)
 
     async def _cancel(self) -> str:
         reason = await self._reason_to_keep()
         if reason is not None:
             return f"video {self.video_id} is left running on the server: {reason}"
-        return await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id)
+        return await SoraHook(self.sora_conn_id).cancel_video.aio(self.video_id)
 
     async def _reason_to_keep(self) -> str | None:
         stalls = self._stalls

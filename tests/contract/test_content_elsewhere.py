@@ -167,7 +167,7 @@ def test_an_event_loop_follows_too_and_without_the_key(
 ) -> None:
     async def use() -> bytes:
         async with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
-            return b"".join([chunk async for chunk in hook.download_content_aio(video_id)])
+            return b"".join([chunk async for chunk in hook.download_content.aio(video_id)])
 
     place(emulator, elsewhere, "redirect")
     with connect(monkeypatch, emulator) as hook:

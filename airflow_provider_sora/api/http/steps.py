@@ -1,6 +1,6 @@
 """The steps an exchange is made of, and what comes back from each.
 
-A flow is a generator of steps. Whoever drives it performs each and sends back a `Response`, or throws the error that
+A flow is a generator of steps. Its driver performs each step and sends back a `Response`, or throws the error that
 stopped it.
 """
 
@@ -96,3 +96,16 @@ def advance(flow: Flow[ResultT], outcome: Outcome | None) -> Step:
     if isinstance(outcome, Response):
         return flow.send(outcome)
     return flow.throw(outcome)
+
+
+def fail(flow: Flow[ResultT], error: SoraError) -> ResultT:
+    """Run a flow whose first step cannot be performed; returns its result.
+
+    :raises SoraError: the flow does not handle the error
+    """
+    try:
+        next(flow)
+        flow.throw(error)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise error
