@@ -43,7 +43,7 @@ Fetch: TypeAlias = Callable[[str], bytes]
 AllowedPaths: TypeAlias = Callable[[], Sequence[str] | None]
 
 MAX_IMAGE_BYTES = MAX_FETCH_BYTES
-MAX_VIDEO_BYTES = 536_870_912  # no server states one; a video is held in memory while it is sent
+MAX_VIDEO_BYTES = 536_870_912  # no server states a limit; a video is in memory while it is sent
 
 _FILE_ID = re.compile(r"file[-_][A-Za-z0-9]+")
 _SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
@@ -53,14 +53,14 @@ _LOCAL_SCHEMES = frozenset({"file", "local"})
 
 @dataclass(frozen=True)
 class LocalPath:
-    """A file of this machine."""
+    """A file on this machine."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A file in an object store that Airflow knows; `path` is set where the user gave an ObjectStoragePath."""
+    """A file in an object store whose provider is installed; `path` is set if the source was an ObjectStoragePath."""
 
     uri: str
     path: Any = None
@@ -68,7 +68,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class WebUrl:
-    """An ``http://`` or ``https://`` URL, which is only fetched through the guard (`api.foreign`)."""
+    """An ``http://`` or ``https://`` URL, which is fetched only from public addresses (`api.http.public_urls`)."""
 
     url: str
 
@@ -133,7 +133,7 @@ def image(
 def video(
     source: VideoSource, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
 ) -> InputFile | Reference:
-    """The video that an extension, an edit or a character starts from.
+    """A video for an extension, an edit or a character.
 
     :param source: a video id, the manifest of an earlier task, or a file in any form that `image` takes
     :raises SoraConfigError: the source cannot be read, or is not an MP4
@@ -147,7 +147,7 @@ def video(
 
 
 def video_id_of(source: Any) -> str | None:
-    """The id that a source is, or that its manifest holds; None where it is a file.
+    """The id in a source, or in its manifest; None for a file.
 
     :raises SoraConfigError: it is neither
     """
@@ -161,14 +161,14 @@ def video_id_of(source: Any) -> str | None:
     try:
         return check_id("video", source)
     except SoraConfigError as error:
-        raise SoraConfigError(f"{error}; and there is no file of that name") from None
+        raise SoraConfigError(f"{error}; and no file has that name") from None
 
 
 def check_ids(value: Any) -> None:
     """Check ids that are known while the DAG is parsed.
 
-    :param value: an id or a list of them; anything else is passed over
-    :raises SoraConfigError: one of them is none
+    :param value: an id or a list of ids; anything else is ignored
+    :raises SoraConfigError: one of them is invalid
     """
     for item in value if isinstance(value, list | tuple) else [value]:
         if isinstance(item, str):
@@ -176,8 +176,8 @@ def check_ids(value: Any) -> None:
 
 
 def _is_location(text: str) -> bool:
-    begins = ("data:", "/", "./", "../", "~", "{")
-    return not text or "://" in text or text.lower().startswith(begins) or _exists(text)
+    starts = ("data:", "/", "./", "../", "~", "{")
+    return not text or "://" in text or text.lower().startswith(starts) or _exists(text)
 
 
 def _is_file_id(text: str) -> bool:
@@ -200,9 +200,9 @@ def _reference_object(source: Mapping[str, Any]) -> Reference:
 
 
 def parse(field: str, source: Any) -> Source:
-    """What a source is.
+    """The kind of a source.
 
-    :raises SoraConfigError: nothing that a video can start from
+    :raises SoraConfigError: a video cannot start from it
     """
     from airflow_provider_sora.compat import ObjectStoragePath
 
@@ -218,7 +218,7 @@ def parse(field: str, source: Any) -> Source:
 
 def _parse_text(field: str, text: str) -> Source:
     if text != text.strip() or _CONTROL.search(text):
-        raise SoraConfigError(f"{field} is {quoted(text)}; it may not have space around it or control characters")
+        raise SoraConfigError(f"{field} is {quoted(text)}; it must not have space around it or control characters")
     if text[:5].lower() == "data:":
         return DataUrl(text)
     if "://" not in text:
@@ -244,7 +244,7 @@ def _local_uri(field: str, text: str, rest: str) -> LocalPath:
 
 
 def _has_object_store(scheme: str) -> bool:
-    """Whether Airflow has an object store of its own for a scheme: those of installed providers."""
+    """Whether an installed provider has an object store for a scheme."""
     from airflow_provider_sora.compat import has_fs
 
     return has_fs(scheme)
@@ -252,7 +252,7 @@ def _has_object_store(scheme: str) -> bool:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads a source: its bytes, at most `limit` of them, and a name."""
+    """Reads sources: the bytes, of which `limit` are allowed, and a file name."""
 
     field: str
     limit: int
@@ -296,11 +296,12 @@ class _Reader:
             with path.open("rb") as file:
                 return bytes(file.read(self.limit + 1))
         except (FileNotFoundError, PermissionError, IsADirectoryError, ImportError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise SoraConfigError(f"{self.field} {quoted(uri)} cannot be read: {why}") from None
-        except Exception as error:  # noqa: BLE001 - each cloud's library has errors of its own
-            words = f"{type(error).__name__}: {error}"
-            raise SoraConnectionError(f"{self.field} {quoted(uri)} cannot be read: {words}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise SoraConfigError(f"{self.field} {quoted(uri)} cannot be read: {reason}") from None
+        except Exception as error:  # noqa: BLE001 - each object store has errors of its own
+            raise SoraConnectionError(
+                f"{self.field} {quoted(uri)} cannot be read: {type(error).__name__}: {error}"
+            ) from None
 
 
 def _last_part(path: str) -> str:

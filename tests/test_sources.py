@@ -133,13 +133,15 @@ def test_a_manifest_without_an_id_is_named(source: Any) -> None:
 
 
 def test_an_id_that_no_path_can_be_is_refused_as_one() -> None:
-    with pytest.raises(SoraConfigError, match=r"an id has at most 512 characters, this has 5000; and there is no file"):
+    with pytest.raises(
+        SoraConfigError, match=r"an id has at most 512 characters, this has 5000; and no file has that name"
+    ):
         sources.video("x" * 5000, fetch=fetch)
 
 
 @pytest.mark.parametrize("bad", [".", "..", "a\\b", "clips/a.mp4", "video_1\n", " video_1", {"id": "../x"}])
 def test_what_is_neither_an_id_nor_a_file_is_refused(bad: Any) -> None:
-    with pytest.raises(SoraConfigError, match=r"an id is a text without slashes"):
+    with pytest.raises(SoraConfigError, match=r"an id has no slashes"):
         sources.video_id_of(bad)
 
 

@@ -59,7 +59,7 @@ def test_everything_in_extra_arrives() -> None:
 
 
 def test_a_key_that_would_not_be_sent_is_a_contradiction() -> None:
-    with pytest.raises(SoraConfigError, match="connection 'c': auth in Extra is none, but Password holds a key"):
+    with pytest.raises(SoraConfigError, match="connection 'c': auth in Extra is none, but Password has a key"):
         config_of(host="https://h", password="secret-key-1", extra={"auth": "none"})
     for password in (None, "", " "):
         assert config_of(host="https://h", password=password, extra={"auth": "none"}).api_key is None

@@ -51,7 +51,7 @@ def test_the_hook_reaches_every_call(sora_emulator: Emulator) -> None:
 
 
 def test_a_value_that_will_not_do_is_named_before_anything_is_sent(sora_emulator: Emulator) -> None:
-    with pytest.raises(SoraConfigError, match="prompt is ''; it has to be some text"):
+    with pytest.raises(SoraConfigError, match="prompt is ''; it has to be a non-empty string"):
         SoraHook().create_video("")
     assert sora_emulator.requests == []
 
@@ -85,7 +85,7 @@ def connection_json(emulator: Emulator, **changes: Any) -> str:
     ("changes", "words"),
     [
         ({"host": "http://127.0.0.1:1"}, "Wrong host, or the server is down"),
-        ({"password": "wrong key"}, "refuses the key"),
+        ({"password": "wrong key"}, "rejects the key"),
         ({"host": "{base}/elsewhere"}, "no Videos API under this path"),
         ({"host": ""}, "no server is set"),
     ],

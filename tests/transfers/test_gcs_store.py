@@ -174,7 +174,7 @@ def test_an_object_that_is_not_what_was_sent_is_removed(bucket: FakeBucket, way:
     store = store_of(bucket)
     way(store)  # something of this name is there
     bucket.refuse = [DataCorruption(None, "crc32c differs")]
-    with pytest.raises(SoraContentError, match="gs://bucket/a/x was damaged on the way into the store: crc32c differs"):
+    with pytest.raises(SoraContentError, match="gs://bucket/a/x was damaged in transit into the store: crc32c differs"):
         way(store)
     assert bucket.objects == {}
     assert bucket.of("delete") == [{"if_generation_match": 5}]

@@ -52,7 +52,7 @@ def test_a_broken_video_is_neither_stored_nor_deleted(
     target: TargetStore, long_server: VideoServer, content: bytes, error: Any, *, measured: bool
 ) -> None:
     long_server.content, long_server.measured = content, measured
-    with pytest.raises(error, match="which are no whole video/mp4"):
+    with pytest.raises(error, match="is not a complete video/mp4"):
         target.operator(key="x", **MOVE_AND_DELETE).execute({})
     assert target.files() == {}
     assert not long_server.deleted
@@ -79,7 +79,7 @@ def test_a_video_whose_end_nothing_proves_is_stored_and_stays_on_the_server(
     assert target.files() == {"x": content}
     assert stored["verified"] is False
     assert not long_server.deleted
-    assert "is whole: the server did not say how long it is" in caplog.text
+    assert "is whole: the server did not state its length" in caplog.text
     assert f"Video video_1 stays on the server: nothing proves that {stored['uri']} is whole" in caplog.text
     # Nor is it taken for a good copy by the next run.
     [stored] = target.operator(key="x", if_exists="skip", **MOVE_AND_DELETE).execute({})

@@ -137,7 +137,7 @@ def test_an_object_that_the_store_has_got_wrong_is_removed(
         return store(bucket, name, content, obj, *rest, **more)
 
     monkeypatch.setattr(gcs.storage, "create_file", damage)
-    with pytest.raises(SoraContentError, match="gs://bucket/x was damaged on the way into the store"):
+    with pytest.raises(SoraContentError, match="gs://bucket/x was damaged in transit into the store"):
         move(video, long=long)
     assert gcs_client().bucket("bucket").get_blob("x") is None
 

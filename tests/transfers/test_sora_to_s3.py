@@ -159,7 +159,7 @@ def test_an_object_that_the_store_has_got_wrong_is_removed(
         parsed["ChecksumCRC32"] = "AAAAAA==-4"
 
     client.meta.events.register("after-call.s3.CompleteMultipartUpload", damage)
-    with pytest.raises(SoraContentError, match=r"s3://bucket/x was damaged on the way into the store"):
+    with pytest.raises(SoraContentError, match=r"s3://bucket/x was damaged in transit into the store"):
         operator.execute({})
     assert (keys(s3), uploads(s3)) == ([], [])
 

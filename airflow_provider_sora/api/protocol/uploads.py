@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Fit = Literal["cover", "contain"]
 
-# A decoded pixel takes 3 or 4 bytes, several times over while it is resized; the largest video has 2 million.
+# A decoded pixel takes 3 or 4 bytes, several times while the image is resized; the largest video has 2 million.
 MAX_PIXELS = 50_000_000
 
 
