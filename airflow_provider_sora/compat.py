@@ -1,8 +1,8 @@
-"""Airflow's own names, from wherever the installed Airflow keeps them (2.11 to the newest 3.x).
+"""Airflow's own names, from their places in the installed Airflow (2.11 to the newest 3.x).
 
-`airflow.providers.common.compat.sdk` does the same from version 1.8 on, and its asynchronous connections are from 1.9
-and 1.21: the constraint files of Airflow 2.11.0 to 3.1.0 pin 1.6.0 to 1.7.4. Names are looked up when they are asked
-for, so that importing this module costs nothing.
+`airflow.providers.common.compat.sdk` does the same from version 1.8 on, and has asynchronous connections from 1.9 and
+1.21 on: the constraint files of Airflow 2.11.0 to 3.1.0 pin 1.6.0 to 1.7.4. Names are imported on first use, so that
+importing this module costs nothing.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ AIRFLOW_V_3_3_PLUS = _VERSION >= (3, 3)
 
 _EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
 
-# Newest first: an old place that still works may warn.
+# Newest first: an older place may work with a deprecation warning.
 _PLACES: dict[str, tuple[str, ...]] = {
     "AirflowFailException": _EXCEPTIONS,
     "AirflowSensorTimeout": _EXCEPTIONS,
@@ -133,27 +133,27 @@ def __getattr__(name: str) -> Any:
             check_object_storage(found)
         globals()[name] = found
         return found
-    raise ImportError(f"Airflow {_airflow_version} has no {name}: looked in {', '.join(_PLACES[name])}")
+    raise ImportError(f"Airflow {_airflow_version} has no {name}: tried {', '.join(_PLACES[name])}")
 
 
 def check_object_storage(path_type: Any) -> None:
-    """Try an ObjectStoragePath.
+    """Check that ObjectStoragePath works with the installed universal-pathlib.
 
-    Airflow's before 3.2 are written for universal-pathlib 0.2; only 2.11.1 and 2.11.2 say so to an installer.
+    Airflow before 3.2 needs universal-pathlib 0.2; only 2.11.1 and 2.11.2 declare it.
 
-    :raises SoraConfigError: it does not work with the installed universal-pathlib
+    :raises SoraConfigError: it does not
     """
     try:
         path_type("file:///")
     except TypeError as error:
         raise SoraConfigError(
-            f"Airflow {_airflow_version} does not work with universal-pathlib {version('universal-pathlib')}, of which "
-            "its ObjectStoragePath is made: install 'universal-pathlib<0.3', or Airflow with its constraint file"
+            f"Airflow {_airflow_version} does not work with universal-pathlib {version('universal-pathlib')}, on which "
+            "its ObjectStoragePath is based: install 'universal-pathlib<0.3', or Airflow with its constraint file"
         ) from error
 
 
 async def get_async_connection(hook: Any, conn_id: str) -> tuple[Connection, dict[str, Any]]:
-    """A connection and its Extra, asked for on an event loop; by common-compat's own ways where it has both (1.21)."""
+    """A connection and its Extra, read without blocking the event loop; by common-compat if it offers both (1.21)."""
     try:
         from airflow.providers.common.compat import connection as theirs
 
@@ -166,9 +166,9 @@ async def get_async_connection(hook: Any, conn_id: str) -> tuple[Connection, dic
 
 
 async def connection_on_loop(hook: Any, conn_id: str) -> Connection:
-    """A connection, from a thread unless Airflow itself can be awaited.
+    """A connection, read in a thread unless Airflow has an asynchronous way.
 
-    Airflow 3.2 to 3.3.1 can, but masks the secrets by a blocking call, which fails while another call is under way.
+    That of Airflow 3.2 to 3.3.1 masks the secrets by a blocking call, which fails during another call.
     """
     masks_blocking = AIRFLOW_V_3_2_PLUS and not hasattr(_connection_type(), "aextra_dejson")
     if hasattr(hook, "aget_connection") and not masks_blocking:
@@ -180,7 +180,7 @@ async def extra_on_loop(connection: Any) -> dict[str, Any]:
     """A connection's Extra as a dict, read without blocking the loop.
 
     On Airflow 3.0 and 3.1 its secrets are not masked in logs: their channel to the supervisor, which masking uses,
-    takes no second call from a thread.
+    does not allow a second call from a thread.
     """
     if hasattr(connection, "aextra_dejson"):
         return await connection.aextra_dejson()  # type: ignore[no-any-return]

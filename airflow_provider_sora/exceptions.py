@@ -2,38 +2,37 @@
 
 SoraError
 ├── SoraConfigError           the connection or an argument is wrong; nothing was sent
-├── SoraConnectionError       no answer came: refused, timed out, broken off, TLS
+├── SoraConnectionError       no response: refused, timed out, broken, TLS
 │   └── SoraAmbiguousError    ... while sending something paid: the server may have accepted it
-├── SoraUndecidedError        an earlier try may have paid for this video, and nothing tells whether it did
-├── SoraResponseError           an answer came that cannot be read
-├── SoraStatusError           the server answered with an error status
-│   ├── SoraBadRequestError       400, 413, 415, 422 and the like: this request will never do
+├── SoraUndecidedError        an earlier try may have paid for this video, and it cannot be found out
+├── SoraResponseError         the response cannot be parsed
+├── SoraStatusError           the response has an error status
+│   ├── SoraBadRequestError       400, 413, 415, 422 and similar: the request is invalid
 │   ├── SoraAuthError             401, 403
 │   ├── SoraNotFoundError         404, 410
-│   ├── SoraUnsupportedError      405, 501: this server has no such call
-│   ├── SoraConflictError         409: not now, the video is in another state
-│   ├── SoraRateLimitError        429, with the seconds to wait where the server said them
+│   ├── SoraUnsupportedError      405, 501: the server does not offer this call
+│   ├── SoraConflictError         409: the state of the video does not allow this call now
+│   ├── SoraRateLimitError        429, with the seconds to wait if the server stated them
 │   └── SoraServerError           5xx
 ├── SoraVideoFailedError      the job ended without a video
-│   ├── SoraVideoRejectedError     ... because of what was asked: moderation, an invalid value
-│   └── SoraVideoGoneError        ... because the server no longer has it, after a restart for example
+│   ├── SoraVideoRejectedError    ... because of the request: moderation, an invalid value
+│   └── SoraVideoGoneError        ... because the server no longer has it, for example after a restart
 ├── SoraWaitError             waiting ended before the job did; the job was left running on the server
 │   └── SoraWaitTimeoutError      ... because the deadline passed
-├── SoraContentError          what was downloaded is not the video that was asked for
-│   ├── SoraVariantError          ... because the server has no such variant
+├── SoraContentError          the downloaded bytes are not the requested video
+│   ├── SoraVariantError          ... because the server does not have this variant
 │   ├── SoraContentNotReadyError  ... because the job has not ended
 │   └── SoraContentExpiredError   ... because the server no longer keeps it
-├── SoraTargetExistsError     something else lies where a file was to go; nothing was written
+├── SoraTargetExistsError     the destination exists already; nothing was written
 └── SoraTransferError         some files of several were not moved; the others were
 
-`retryable` says whether the same call, made later, can succeed. Nothing here knows Airflow: operators turn what is not
-retryable into `AirflowFailException`. What an error says is masked here, and bounded, whoever
-raises it.
+`retryable` states whether the same call can succeed later. Nothing here depends on Airflow: operators turn an error
+that is not retryable into `AirflowFailException`. Every message is masked and bounded here.
 """
 
 from __future__ import annotations
 
-from airflow_provider_sora.masking import said
+from airflow_provider_sora.masking import for_message
 
 
 class SoraError(Exception):
@@ -42,7 +41,7 @@ class SoraError(Exception):
     retryable = False
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(said(arg) if isinstance(arg, str) else arg for arg in args))
+        super().__init__(*(for_message(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class SoraConfigError(SoraError, ValueError):
@@ -50,34 +49,34 @@ class SoraConfigError(SoraError, ValueError):
 
 
 class SoraConnectionError(SoraError):
-    """No answer came from the server."""
+    """There was no response from the server."""
 
     retryable = True
 
 
 class SoraAmbiguousError(SoraConnectionError):
-    """A paid request got no answer: the server may or may not have accepted it."""
+    """A paid request got no response: the server may or may not have accepted it."""
 
 
 class SoraUndecidedError(SoraError):
-    """An earlier try may have submitted this video, and nothing tells whether it did; nothing was submitted."""
+    """An earlier try may have submitted this video, which cannot be found out; nothing was submitted."""
 
 
 class SoraResponseError(SoraError):
-    """An answer came that cannot be read as what was asked for."""
+    """The response cannot be parsed as a response to the request."""
 
     retryable = True
 
 
 class SoraStatusError(SoraError):
-    """The server answered with an error status.
+    """The response has an error status.
 
     :param call: method and path, for example ``GET /videos/video_1``
     :param status_code: the HTTP status
-    :param detail: the server's own words, shortened
-    :param code: the server's machine-readable error code, where it gave one
-    :param retry_after_seconds: how long the server asked to wait, where it said so
-    :param from_api: the body is an error as the API words them, and not the page of a gateway in front of it
+    :param detail: the server's message, shortened
+    :param code: the server's machine-readable error code, if any
+    :param retry_after_seconds: how long the server asked to wait, if it did
+    :param from_api: the body is an error of the API, not the page of a gateway in front of it
     """
 
     def __init__(
@@ -93,16 +92,16 @@ class SoraStatusError(SoraError):
         coded = f" [{code}]" if code else ""
         wait = "" if retry_after_seconds is None else f" (asked to wait {retry_after_seconds:g} s)"
         super().__init__(f"{call} answered HTTP {status_code}{coded}: {detail or 'no explanation'}{wait}")
-        self.call = said(call)
+        self.call = for_message(call)
         self.status_code = status_code
-        self.detail = said(detail)
-        self.code = code and said(code)
+        self.detail = for_message(detail)
+        self.code = code and for_message(code)
         self.retry_after_seconds = retry_after_seconds
         self.from_api = from_api
 
 
 class SoraBadRequestError(SoraStatusError):
-    """The server refuses this request and always will."""
+    """The server rejects this request and always will."""
 
 
 class SoraAuthError(SoraStatusError):
@@ -110,7 +109,7 @@ class SoraAuthError(SoraStatusError):
 
 
 class SoraNotFoundError(SoraStatusError):
-    """The server does not know this video or this path."""
+    """The server has no such video, or no such path."""
 
 
 class SoraUnsupportedError(SoraStatusError):
@@ -124,7 +123,7 @@ class SoraConflictError(SoraStatusError):
 
 
 class SoraRateLimitError(SoraStatusError):
-    """Too many requests, or a quota is used up."""
+    """Too many requests, or a quota is exhausted."""
 
     retryable = True
 
@@ -141,7 +140,7 @@ class SoraVideoFailedError(SoraError):
     :param video_id: the job
     :param code: the server's error code
     :param message: the server's explanation
-    :param status: ``failed``, ``cancelled``, ``expired`` or ``deleted``; ``gone`` where the server does not know it
+    :param status: ``failed``, ``cancelled``, ``expired`` or ``deleted``; ``gone`` if the server no longer has the job
     """
 
     retryable = True
@@ -149,23 +148,23 @@ class SoraVideoFailedError(SoraError):
     def __init__(self, video_id: str, code: str, message: str, *, status: str = "failed") -> None:
         super().__init__(f"video {video_id} {status} on the server [{code}]: {message or 'no explanation'}")
         self.video_id = video_id
-        self.code = said(code)
-        self.message = said(message)
-        self.status = said(status)
+        self.code = for_message(code)
+        self.message = for_message(message)
+        self.status = for_message(status)
 
 
 class SoraVideoRejectedError(SoraVideoFailedError):
-    """What was asked for was refused (moderation, an invalid value): the same request will be refused again."""
+    """The request was rejected (moderation, an invalid value), and would be rejected again."""
 
     retryable = False
 
 
 class SoraVideoGoneError(SoraVideoFailedError):
-    """The server answers and says that it no longer has the job, so nothing is left running; a new job can succeed.
+    """The server states that it no longer has the job, so that nothing is left running; a new job can succeed.
 
     vLLM-Omni, SGLang and Aquiles-Image keep their jobs in memory and lose them in a restart.
 
-    :param last_status: the job's status when it was last seen
+    :param last_status: the last status of the job that was seen
     """
 
     def __init__(self, video_id: str, *, last_status: str) -> None:
@@ -178,8 +177,8 @@ class SoraWaitError(SoraError):
     """Waiting ended before the job did; the job was left running on the server.
 
     :param video_id: the job
-    :param cause: why waiting ended, a clause
-    :param last_status: the job's status when it was last seen
+    :param cause: why waiting ended, as a clause
+    :param last_status: the last status of the job that was seen
     """
 
     retryable = True
@@ -189,8 +188,8 @@ class SoraWaitError(SoraError):
             f"stopped waiting for video {video_id} (last seen {last_status}), left running on the server: {cause}"
         )
         self.video_id = video_id
-        self.cause = said(cause)
-        self.last_status = said(last_status)
+        self.cause = for_message(cause)
+        self.last_status = for_message(last_status)
         self.retryable = retryable
 
 
@@ -199,13 +198,13 @@ class SoraWaitTimeoutError(SoraWaitError):
 
 
 class SoraContentError(SoraError):
-    """What was downloaded is not the whole video, or not a video."""
+    """The downloaded bytes are incomplete, or not a video."""
 
     retryable = True
 
 
 class SoraVariantError(SoraContentError):
-    """Another file came than the variant that was asked for: most servers have the video alone."""
+    """The file is not the requested variant: most servers have only the video itself."""
 
     retryable = False
 
@@ -221,14 +220,14 @@ class SoraContentExpiredError(SoraContentError):
 
 
 class SoraTargetExistsError(SoraError):
-    """Something lies where a file was to go, and is not to be replaced; nothing was written."""
+    """The destination exists and must not be replaced; nothing was written."""
 
 
 class SoraTransferError(SoraError):
-    """Some files of several were not moved; the others are where they belong.
+    """Some of several files were not moved; the others were.
 
-    :param failures: for each file that was not moved its name and why
-    :param moved: how many were
+    :param failures: the name and the error of each file that was not moved
+    :param moved: how many files were moved
     """
 
     def __init__(self, failures: list[tuple[str, Exception]], moved: int) -> None:

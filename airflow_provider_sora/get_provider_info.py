@@ -1,4 +1,4 @@
-"""What Airflow discovers about this package, as plain data: nothing of the package is imported for it."""
+"""The metadata by which Airflow discovers this package, as plain data, without importing the rest of the package."""
 
 from __future__ import annotations
 
@@ -32,48 +32,48 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "schema": _JSON_OBJECT,
     },
     "timeout": {
-        "label": "Timeout (seconds)",
-        "description": "The longest silence while reading or writing",
+        "label": "Read/write timeout",
+        "description": "Read/write timeout in seconds",
         "schema": {"type": ["number", "null"], "default": 60},
     },
     "connect_timeout": {
-        "label": "Connect timeout (seconds)",
-        "description": "For making the connection",
+        "label": "Connect timeout",
+        "description": "Connect timeout in seconds",
         "schema": {"type": ["number", "null"], "default": 10},
     },
     "total_timeout": {
-        "label": "Total timeout (seconds)",
-        "description": "One call from its first byte to its last; not for a video's content",
+        "label": "Total timeout",
+        "description": "Limit for a whole request and response in seconds; not for the content of a video",
         "schema": {"type": ["number", "null"], "default": 300},
     },
     "low_speed_limit": {
-        "label": "Low speed limit (bytes per second)",
-        "description": "Content that comes slower for the low speed time is asked for again; 0: no limit",
+        "label": "Low speed limit",
+        "description": "In bytes per second; a download that is slower for the low speed time is resumed; 0: no limit",
         "schema": {"type": ["number", "null"], "default": 1024},
     },
     "low_speed_time": {
-        "label": "Low speed time (seconds)",
-        "description": "Over how long the speed of content is measured",
+        "label": "Low speed time",
+        "description": "Over how many seconds the speed of a download is measured",
         "schema": {"type": ["number", "null"], "default": 60},
     },
     "encoding": {
         "label": "Encoding",
-        "description": "How bodies are sent: auto (as the server reads them), json, or multipart",
+        "description": "How request bodies are sent: auto (as the server accepts them), json, or multipart",
         "schema": {"type": ["string", "null"], "enum": ["auto", "json", "multipart"], "default": "auto"},
     },
     "allow_private_urls": {
         "label": "Allow private URLs",
-        "description": "Fetch pictures and redirected content from local and private addresses",
+        "description": "Also fetch images and redirected content from local and private addresses",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
     "allowed_paths": {
         "label": "Allowed paths",
-        "description": "JSON list of files and folders that videos may start from; empty: [sora] allowed_paths",
+        "description": "JSON list of files and folders that tasks may send to the server; empty: [sora] allowed_paths",
         "schema": {"type": ["array", "string", "null"]},
     },
     "requests_per_minute": {
         "label": "Requests per minute",
-        "description": "The most that all waits of one triggerer may ask this server; empty: no limit",
+        "description": "Limit for the status checks of one triggerer; empty: no limit",
         "schema": {"type": ["number", "null"]},
     },
     "verify": {
@@ -86,7 +86,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema", "login", "port"],
     "relabeling": {"host": "Base URL", "password": "API key"},
-    "placeholders": {"host": "https://videos.example.com/v1", "password": "the server's API key"},
+    "placeholders": {"host": "https://videos.example.com/v1", "password": "API key of the server"},
 }
 
 
@@ -95,7 +95,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-sora",
         "name": _INTEGRATION,
-        "description": "Make videos on any server that speaks the Videos API and move them to your storage.",
+        "description": "Create videos on any server that implements the Videos API, and transfer them to your storage.",
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
@@ -126,12 +126,12 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "allowed_paths": {
                         "description": (
-                            "Files and folders of the workers that a video may start from (input_reference, video), "
-                            "with commas between; a connection's own come first. Empty: every regular file."
+                            "Comma-separated files and folders on the workers that tasks may send to a server "
+                            "(input_reference, video); allowed_paths of a connection takes precedence. Empty: any file."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
-                        "example": "/mnt/pictures,/data/storyboards",
+                        "example": "/mnt/images,/data/storyboards",
                         "default": "",
                     }
                 },

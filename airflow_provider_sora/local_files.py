@@ -1,4 +1,4 @@
-"""Reading a file of this machine for a server elsewhere: regular files only, below allowed paths, in bounds."""
+"""Reads files on this machine that are sent to a server: regular files only, below allowed paths, of limited size."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import PurePath
 from airflow_provider_sora.exceptions import SoraConfigError
 from airflow_provider_sora.masking import quoted
 
-# File systems whose regular files are none: reading them can block, never end, or tell of other processes.
+# File systems whose regular files are special: reading them can block, not end, or disclose other processes.
 _NEVER = ("/proc", "/sys")
 
 
 def read_file(field: str, path: str, *, limit: int, allowed: Sequence[str] | None) -> bytes:
     """The content of a regular file.
 
-    :param limit: the most bytes that are read; what a file's size says is not believed
+    :param limit: in bytes; applies to what is read, not to the size in the file's metadata
     :param allowed: absolute paths of files and folders; None allows all
-    :raises SoraConfigError: it cannot be read, is something else, is too large, or is elsewhere
+    :raises SoraConfigError: it cannot be read, is not a regular file, is too large, or is not below an allowed path
     """
     try:
         resolved = os.path.realpath(path, strict=True)
         _check_allowed(field, path, resolved, allowed)
-        # Without O_NONBLOCK a FIFO would be waited for; a link that is put there now is not followed.
+        # O_NONBLOCK: opening a FIFO must not block. O_NOFOLLOW: the path may have become a link since.
         descriptor = os.open(resolved, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
@@ -36,8 +36,8 @@ def read_file(field: str, path: str, *, limit: int, allowed: Sequence[str] | Non
     except (OSError, ValueError) as error:
         if isinstance(error, SoraConfigError):
             raise
-        why = getattr(error, "strerror", None) or error
-        raise SoraConfigError(f"{field} {quoted(path)} cannot be read: {why}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise SoraConfigError(f"{field} {quoted(path)} cannot be read: {reason}") from None
     check_length(field, content, limit)
     return content
 
@@ -57,7 +57,7 @@ def _check_allowed(field: str, path: str, resolved: str, allowed: Sequence[str] 
     if allowed is not None and not any(_is_below(resolved, os.path.realpath(root)) for root in allowed):
         raise SoraConfigError(
             f"{field} {quoted(path)} is not read: {quoted(resolved)} is not below {', '.join(allowed) or 'any path'}. "
-            "Files may be read from where allowed_paths says, in the connection's Extra or in Airflow's [sora] section"
+            "To allow it, extend allowed_paths in the connection's Extra or in Airflow's [sora] section"
         )
 
 

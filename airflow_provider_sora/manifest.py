@@ -1,4 +1,4 @@
-"""The small JSON value that stands for a video in XCom, in events and between tasks."""
+"""The small JSON value that represents a video in XCom, in events and between tasks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from airflow_provider_sora.masking import masked, quoted
 
 
 class VideoManifest(BaseModel):
-    """A video without its bytes and its prompt. Times are unix seconds, `seconds` is text as the API has it.
+    """A video without its bytes and its prompt. Times are unix seconds, `seconds` is a string as in the API.
 
-    :param conn_id: the Airflow connection of the server that holds the video
+    :param conn_id: the Airflow connection of the server that has the video
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,15 +42,15 @@ class VideoManifest(BaseModel):
     def parse(cls, value: Mapping[str, Any]) -> VideoManifest:
         """A manifest from XCom.
 
-        :raises SoraConfigError: it is something else
+        :raises SoraConfigError: it is not a manifest
         """
         try:
             return cls.model_validate(dict(value))
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise SoraConfigError(
-                f"this is no video manifest ({wrong}): {quoted(value, 200)}. Pass what a create task returned, "
-                "or a video id as text"
+                f"not a video manifest ({details}): {quoted(value, 200)}. Pass what a create task returned, "
+                "or a video id"
             ) from None
 
     def to_json(self) -> dict[str, Any]:

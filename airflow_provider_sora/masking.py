@@ -1,7 +1,7 @@
-"""Keys and signatures kept out of everything that leaves this package: errors, events, XCom values and log lines.
+"""Keeps keys and signatures out of everything that leaves this package: errors, events, XCom values and log lines.
 
-What is masked: the key, headers and query parameters of every connection that was read in this process, in each form in
-which a message may hold them; users and passwords in URLs; and the values of query parameters, where signatures are.
+Masked are the key, the headers and the query parameters of every connection that this process has read, in each form in
+which a message may contain them; users and passwords in URLs; and the values of query parameters, which may sign.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 MASK = "***"
 
 # Shorter ones are parts of ordinary words. Airflow's own masker has the same limit for passwords.
-LEAST_KEY_CHARACTERS = 5
-LEAST_VALUE_CHARACTERS = 8
-_MOST_FORMS = 4096
-_MOST_SAID = 8000
-_MOST_CHARACTERS = 64 * 1024  # of a text that is quoted in a message
+MIN_KEY_CHARACTERS = 5
+MIN_VALUE_CHARACTERS = 8
+_MAX_FORMS = 4096
+_MAX_MESSAGE_CHARACTERS = 8000
+_MAX_CHARACTERS = 64 * 1024  # of a text that is quoted in a message
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<rest>[^\s\"'<>]+)")
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]*)?(?:/|\Z)")
-# Headers and query parameters that say where a request goes and in what form: models and providers are in manifests.
+# Headers and query parameters that are not secret: the form and the destination of a request.
 _PUBLIC_NAMES = frozenset(
     {"accept", "accept-language", "api-version", "content-type", "custom-llm-provider", "custom_llm_provider", "model"}
     | {"provider", "user-agent"}
 )
 _PUBLIC_PARAMETERS = frozenset({"limit", "order", "after", "variant"})
 _PARAMETER = re.compile(r"(?P<name>[^&;=?#]*)(?P<mark>=?)(?P<value>[^&;#]*)(?P<end>[&;#]|\Z)")
-# Names of query parameters that sign or authorise, wherever they are in a text: AWS, Google, Azure, CloudFront, OAuth.
+# Names of query parameters that sign or authorise, anywhere in a text: AWS, Google, Azure, CloudFront, OAuth.
 _SIGNED = re.compile(
     r"\b(?P<name>X-(?:Amz|Goog|OSS|COS)-[A-Za-z-]{1,40}|sig|signature|(?:access_?|auth_?|id_?|security_?)?token|api[-_]?key|"
     r"key-pair-id|policy|awsaccesskeyid|googleaccessid|password|secret)=(?P<value>[^&\s\"'<>]+)",
@@ -53,19 +53,19 @@ _lock = threading.Lock()
 def remember(key: str | None, named: Iterable[tuple[str, str]] = ()) -> None:
     """Mask a connection's key, and the values of its headers and query parameters, from now on.
 
-    :param named: names and values; of a value also the parts between spaces, ``=``, ``,`` and ``;``, for a server may
-        repeat the token of a header alone
+    :param named: names and values; the parts of a value between spaces, ``=``, ``,`` and ``;`` are masked, too, since a
+        server may repeat the token of a header without its scheme
     """
-    secrets = {part for part in [(key or "").strip()] if len(part) >= LEAST_KEY_CHARACTERS}
+    secrets = {part for part in [(key or "").strip()] if len(part) >= MIN_KEY_CHARACTERS}
     for name, value in named:
         if name.lower() not in _PUBLIC_NAMES:
             parts = {value.strip(), *re.split(r"[\s=,;]+", value)}
-            secrets |= {part for part in parts if len(part) >= LEAST_VALUE_CHARACTERS}
+            secrets |= {part for part in parts if len(part) >= MIN_VALUE_CHARACTERS}
     _add({form for secret in secrets for form in _forms_of(secret)})
 
 
 def _forms_of(secret: str) -> set[str]:
-    """A secret as messages write it: plain, in a URL, in JSON, in a `repr`, in HTML."""
+    """The forms of a secret in messages: plain, in a URL, in JSON, in a `repr`, in HTML."""
     return {
         secret,
         " ".join(secret.split()),
@@ -83,18 +83,18 @@ def _add(forms: set[str]) -> None:
     global _known
     with _lock:
         are_new = not forms <= _forms.keys()
-        for form in forms:  # to the end: what was read last is forgotten last
+        for form in forms:  # to the end: the oldest are dropped first
             _forms.pop(form, None)
             _forms[form] = None
         if not are_new:
             return
-        for oldest in list(_forms)[:-_MOST_FORMS]:
+        for oldest in list(_forms)[:-_MAX_FORMS]:
             del _forms[oldest]
         _known = re.compile("|".join(re.escape(form) for form in sorted(_forms, key=len, reverse=True)))
 
 
 def masked(text: str) -> str:
-    """A text without the secrets that are known and without what URLs carry."""
+    """A text without known secrets, and without users, passwords and query values of URLs."""
     if _known is not None:
         text = _known.sub(MASK, text)
     if "://" in text:
@@ -103,17 +103,17 @@ def masked(text: str) -> str:
 
 
 def masked_start(text: str) -> str:
-    """The start of a longer text, which may end in the middle of a secret."""
+    """The masked start of a longer text, which may end in the middle of a secret."""
     text = masked(text)
     lengths = (n for form in tuple(_forms) for n in range(min(len(form), len(text)), 3, -1) if text.endswith(form[:n]))
     longest = max(lengths, default=0)
     return f"{text[: len(text) - longest]}{MASK}" if longest else text
 
 
-def said(text: str) -> str:
-    """A text for an error: masked, and of a length that an event, a log and a database hold."""
-    text = masked(text[:_MOST_CHARACTERS])
-    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
+def for_message(text: str) -> str:
+    """A text for an error: masked, and short enough for an event, a log line and a database."""
+    text = masked(text[:_MAX_CHARACTERS])
+    return text if len(text) <= _MAX_MESSAGE_CHARACTERS else f"{text[:_MAX_MESSAGE_CHARACTERS]}…"
 
 
 def _mask_url(found: re.Match[str]) -> str:
@@ -124,7 +124,7 @@ def _mask_url(found: re.Match[str]) -> str:
 
 
 def _has_user(scheme: str, rest: str) -> bool:
-    """Whether a URL holds a user; ``s3://connection@bucket`` holds the name of a connection, which is none."""
+    """Whether a URL has a user; ``s3://connection@bucket`` has the name of a connection instead."""
     return "@" in rest and (scheme.lower().startswith("http") or re.match("[^/?#@]*:", rest) is not None)
 
 
@@ -140,7 +140,7 @@ def _mask_parameter(found: re.Match[str]) -> str:
 
 
 def bare_url(url: object) -> str:
-    """A URL, or what was meant as one, without user, password, query and fragment."""
+    """A URL, valid or not, without user, password, query and fragment."""
     text = str(url)
     scheme, mark, rest = text.partition("://") if "://" in text else ("", "", text)
     head = re.split("[?#]", rest, maxsplit=1)[0]
@@ -152,18 +152,18 @@ def bare_url(url: object) -> str:
 
 
 def quoted(value: object, limit: int = 100) -> str:
-    """A user's or a server's value for a message: masked first and then cut, so that no half of a secret is left."""
+    """A user's or a server's value for a message: masked before it is cut, as a cut secret would not be recognized."""
     try:
         text = value if isinstance(value, str) else repr(value)
-    except Exception:  # noqa: BLE001 - an object may not be able to show itself
+    except Exception:  # noqa: BLE001 - the `repr` of any object may fail
         text = f"<{type(value).__name__}>"
-    text = masked(text[:_MOST_CHARACTERS])
+    text = masked(text[:_MAX_CHARACTERS])
     text = text if len(text) <= limit else f"{text[:limit]}…"
     return repr(text) if isinstance(value, str) else text
 
 
 def mask_chain(error: ErrorT) -> ErrorT:
-    """The same error, with the messages of all that it came from masked: tracebacks show them too."""
+    """The same error, with its message and those of its causes masked: tracebacks show them, too."""
     seen: set[int] = set()
     left: list[BaseException | None] = [error]
     while left:
@@ -176,7 +176,7 @@ def mask_chain(error: ErrorT) -> ErrorT:
 
 
 def traceback_of(error: BaseException) -> str:
-    """An error's traceback for a log, masked."""
+    """The masked traceback of an error, for a log."""
     return masked("".join(traceback.format_exception(error)))
 
 
@@ -185,7 +185,7 @@ _exchanging: ContextVar[bool] = ContextVar("sora_exchanging", default=False)
 
 @contextmanager
 def masked_logs() -> Iterator[None]:
-    """Mask what httpx and httpcore log within: whole URLs, and headers at DEBUG. Others' calls stay as they are."""
+    """Mask what httpx and httpcore log in this context, URLs and headers, without affecting other code."""
     token = _exchanging.set(True)
     try:
         yield
@@ -194,7 +194,7 @@ def masked_logs() -> Iterator[None]:
 
 
 class _MaskingFilter(logging.Filter):
-    """Masks a record's message and the traceback that it comes with."""
+    """Masks the message and the traceback of a record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -210,18 +210,18 @@ class _OurExchangesFilter(_MaskingFilter):
 
 
 _OURS, _THEIRS = _MaskingFilter(), _OurExchangesFilter()
-# A filter sees what is logged to its own logger only, not to those below.
+# A filter is applied to records of its own logger only, not to those of child loggers.
 _LOGGERS = ("httpx", *(f"httpcore.{name}" for name in ("connection", "http11", "http2", "proxy", "socks")))
 
 
 def logger(name: str) -> logging.Logger:
-    """A logger of this package, whose lines are masked."""
+    """A logger of this package, whose records are masked."""
     found = logging.getLogger(name)
     found.addFilter(_OURS)
     return found
 
 
 def install() -> None:
-    """Have `masked_logs` mask what httpx and httpcore log."""
+    """Make `masked_logs` apply to what httpx and httpcore log."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_THEIRS)

@@ -1,7 +1,7 @@
-"""What a video can start from, in whatever form a user has it: a picture or a video as path, URI, URL, bytes or id.
+"""What a video can start from: an image or a video as path, URI, URL, bytes or id.
 
-A source is parsed into one of a closed set of kinds, and each kind is read in its own way. Nothing but the address of
-an object store that is installed in this Airflow reaches fsspec, which would follow any URL and any chain of them.
+A source is parsed into one of a closed set of kinds, and each kind is read in its own way. Only the address of an
+object store whose provider is installed reaches fsspec, which would follow any URL and any chain of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import unquote_to_bytes
 
 from airflow_provider_sora.api.content.opening import MAX_FETCH_BYTES
@@ -25,12 +25,25 @@ from airflow_provider_sora.exceptions import SoraConfigError, SoraConnectionErro
 from airflow_provider_sora.local_files import check_length, read_file
 from airflow_provider_sora.masking import bare_url, masked, quoted
 
-ReferenceAs = Literal["upload", "object"]
-Fetch = Callable[[str], bytes]
-AllowedPaths = Callable[[], Sequence[str] | None]
 
-MAX_PICTURE_BYTES = MAX_FETCH_BYTES
-MAX_VIDEO_BYTES = 536_870_912  # no server states one; a video is held in memory while it is sent
+class StoragePath(Protocol):
+    """An Airflow ``ObjectStoragePath``, whose import takes long."""
+
+    def open(self, mode: str = "r", **kwargs: Any) -> Any:
+        """Open the object."""
+
+
+FileSource: TypeAlias = str | Path | StoragePath | bytes | bytearray | memoryview
+ImageSource: TypeAlias = FileSource | Mapping[str, str]  # a text may be a file id, a mapping the API's reference object
+VideoRef: TypeAlias = str | Mapping[str, Any]  # an id, or a manifest
+VideoSource: TypeAlias = FileSource | VideoRef
+CharacterRef: TypeAlias = str | Mapping[str, Any]  # an id, or what a character task returned
+ReferenceAs: TypeAlias = Literal["upload", "object"]
+Fetch: TypeAlias = Callable[[str], bytes]
+AllowedPaths: TypeAlias = Callable[[], Sequence[str] | None]
+
+MAX_IMAGE_BYTES = MAX_FETCH_BYTES
+MAX_VIDEO_BYTES = 536_870_912  # no server states a limit; a video is in memory while it is sent
 
 _FILE_ID = re.compile(r"file[-_][A-Za-z0-9]+")
 _SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
@@ -40,14 +53,14 @@ _LOCAL_SCHEMES = frozenset({"file", "local"})
 
 @dataclass(frozen=True)
 class LocalPath:
-    """A file of this machine."""
+    """A file on this machine."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A file in an object store that Airflow knows; `path` is set where the user gave an ObjectStoragePath."""
+    """A file in an object store whose provider is installed; `path` is set if the source was an ObjectStoragePath."""
 
     uri: str
     path: Any = None
@@ -55,7 +68,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class WebUrl:
-    """An ``http://`` or ``https://`` URL, which is only fetched through the guard (`api.foreign`)."""
+    """An ``http://`` or ``https://`` URL, which is fetched only from public addresses (`api.http.public_urls`)."""
 
     url: str
 
@@ -68,21 +81,21 @@ class DataUrl:
 
 
 @dataclass(frozen=True)
-class Content:
+class InlineBytes:
     """The bytes themselves."""
 
     content: bytes
 
 
-Source = LocalPath | StoredObject | WebUrl | DataUrl | Content
+Source = LocalPath | StoredObject | WebUrl | DataUrl | InlineBytes
 
 
 def _all_paths() -> None:
     return None
 
 
-def picture(
-    source: Any,
+def image(
+    source: ImageSource,
     *,
     fetch: Fetch,
     size: str | None = None,
@@ -91,17 +104,17 @@ def picture(
     storage_conn_id: str | None = None,
     allowed_paths: AllowedPaths = _all_paths,
 ) -> InputFile | Reference:
-    """A picture for `input_reference`.
+    """An image for `input_reference`.
 
     :param source: a local path, an ObjectStoragePath or its URI, bytes, an http(s) or data URL, a file id such as
         ``file-123``, or the API's own object with one of ``file_id`` and ``image_url``
-    :param fetch: gets what a URL holds
-    :param size: the video's, which the picture has to have
-    :param fit: resize it otherwise
+    :param fetch: returns the content of a URL
+    :param size: the size of the video, which the image must have
+    :param fit: resize an image of another size
     :param reference_as: ``upload`` sends a file, which every server understands; ``object`` the API's reference object
-    :param allowed_paths: from where local files may be read; asked only for such
-    :raises SoraConfigError: it cannot be read, is no picture, or has another size
-    :raises SoraConnectionError: where it is stored does not answer
+    :param allowed_paths: returns the paths that local files may be read from; called only for local files
+    :raises SoraConfigError: the source cannot be read, is not an image, or has another size
+    :raises SoraConnectionError: the object store failed
     """
     _check_choice("fit", fit, (None, *get_args(Fit)))
     _check_choice("reference_as", reference_as, get_args(ReferenceAs))
@@ -112,19 +125,19 @@ def picture(
     parsed = parse("input_reference", source)
     if reference_as == "object" and isinstance(parsed, WebUrl | DataUrl):
         return {"image_url": parsed.url}
-    reader = _Reader("input_reference", MAX_PICTURE_BYTES, fetch, storage_conn_id, allowed_paths)
-    upload = uploads.picture(*reader.read(parsed), size=size, fit=fit)
+    reader = _Reader("input_reference", MAX_IMAGE_BYTES, fetch, storage_conn_id, allowed_paths)
+    upload = uploads.image(*reader.read(parsed), size=size, fit=fit)
     return {"image_url": data_url(upload)} if reference_as == "object" else upload
 
 
 def video(
-    source: Any, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
+    source: VideoSource, *, fetch: Fetch, storage_conn_id: str | None = None, allowed_paths: AllowedPaths = _all_paths
 ) -> InputFile | Reference:
-    """The video that an extension, an edit or a character starts from.
+    """A video for an extension, an edit or a character.
 
-    :param source: a video id, the manifest of an earlier task, or a file in any form that `picture` takes
-    :raises SoraConfigError: it cannot be read, or is no MP4
-    :raises SoraConnectionError: where it is stored does not answer
+    :param source: a video id, the manifest of an earlier task, or a file in any form that `image` takes
+    :raises SoraConfigError: the source cannot be read, or is not an MP4
+    :raises SoraConnectionError: the object store failed
     """
     video_id = video_id_of(source)
     if video_id is not None:
@@ -134,7 +147,7 @@ def video(
 
 
 def video_id_of(source: Any) -> str | None:
-    """The id that a source is, or that its manifest holds; None where it is a file.
+    """The id in a source, or in its manifest; None for a file.
 
     :raises SoraConfigError: it is neither
     """
@@ -148,14 +161,14 @@ def video_id_of(source: Any) -> str | None:
     try:
         return check_id("video", source)
     except SoraConfigError as error:
-        raise SoraConfigError(f"{error}; and there is no file of that name") from None
+        raise SoraConfigError(f"{error}; and no file has that name") from None
 
 
 def check_ids(value: Any) -> None:
     """Check ids that are known while the DAG is parsed.
 
-    :param value: an id or a list of them; anything else is passed over
-    :raises SoraConfigError: one of them is none
+    :param value: an id or a list of ids; anything else is ignored
+    :raises SoraConfigError: one of them is invalid
     """
     for item in value if isinstance(value, list | tuple) else [value]:
         if isinstance(item, str):
@@ -163,8 +176,8 @@ def check_ids(value: Any) -> None:
 
 
 def _is_location(text: str) -> bool:
-    begins = ("data:", "/", "./", "../", "~", "{")
-    return not text or "://" in text or text.lower().startswith(begins) or _exists(text)
+    starts = ("data:", "/", "./", "../", "~", "{")
+    return not text or "://" in text or text.lower().startswith(starts) or _exists(text)
 
 
 def _is_file_id(text: str) -> bool:
@@ -187,14 +200,14 @@ def _reference_object(source: Mapping[str, Any]) -> Reference:
 
 
 def parse(field: str, source: Any) -> Source:
-    """What a source is.
+    """The kind of a source.
 
-    :raises SoraConfigError: nothing that a video can start from
+    :raises SoraConfigError: a video cannot start from it
     """
     from airflow_provider_sora.compat import ObjectStoragePath
 
     if isinstance(source, bytes | bytearray | memoryview):
-        return Content(bytes(source))
+        return InlineBytes(bytes(source))
     if isinstance(source, ObjectStoragePath):
         parsed = _parse_text(field, str(source))
         return StoredObject(parsed.uri, source) if isinstance(parsed, StoredObject) else parsed
@@ -205,7 +218,7 @@ def parse(field: str, source: Any) -> Source:
 
 def _parse_text(field: str, text: str) -> Source:
     if text != text.strip() or _CONTROL.search(text):
-        raise SoraConfigError(f"{field} is {quoted(text)}; it may not have space around it or control characters")
+        raise SoraConfigError(f"{field} is {quoted(text)}; it must not have space around it or control characters")
     if text[:5].lower() == "data:":
         return DataUrl(text)
     if "://" not in text:
@@ -231,7 +244,7 @@ def _local_uri(field: str, text: str, rest: str) -> LocalPath:
 
 
 def _has_object_store(scheme: str) -> bool:
-    """Whether Airflow has an object store of its own for a scheme: those of installed providers."""
+    """Whether an installed provider has an object store for a scheme."""
     from airflow_provider_sora.compat import has_fs
 
     return has_fs(scheme)
@@ -239,7 +252,7 @@ def _has_object_store(scheme: str) -> bool:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads a source: its bytes, at most `limit` of them, and a name."""
+    """Reads sources: the bytes, of which `limit` are allowed, and a file name."""
 
     field: str
     limit: int
@@ -249,7 +262,7 @@ class _Reader:
 
     def read(self, source: Source) -> tuple[bytes, str]:
         match source:
-            case Content(content):
+            case InlineBytes(content):
                 name = self.field
             case DataUrl(url):
                 content, name = self._decode(url), self.field
@@ -283,11 +296,12 @@ class _Reader:
             with path.open("rb") as file:
                 return bytes(file.read(self.limit + 1))
         except (FileNotFoundError, PermissionError, IsADirectoryError, ImportError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise SoraConfigError(f"{self.field} {quoted(uri)} cannot be read: {why}") from None
-        except Exception as error:  # noqa: BLE001 - each cloud's library has errors of its own
-            words = f"{type(error).__name__}: {error}"
-            raise SoraConnectionError(f"{self.field} {quoted(uri)} cannot be read: {words}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise SoraConfigError(f"{self.field} {quoted(uri)} cannot be read: {reason}") from None
+        except Exception as error:  # noqa: BLE001 - each object store has errors of its own
+            raise SoraConnectionError(
+                f"{self.field} {quoted(uri)} cannot be read: {type(error).__name__}: {error}"
+            ) from None
 
 
 def _last_part(path: str) -> str:

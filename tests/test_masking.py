@@ -67,7 +67,7 @@ def test_keys_that_are_parts_of_words_are_not_masked() -> None:
 
 
 def test_only_so_many_secrets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masking, "_MOST_FORMS", 3)
+    monkeypatch.setattr(masking, "_MAX_FORMS", 3)
     monkeypatch.setattr(masking, "_forms", {})
     monkeypatch.setattr(masking, "_known", None)
     for number in (0, 1, 2, 3, 2, 4):
@@ -160,7 +160,7 @@ def test_each_logger_of_this_package_masks(caplog: pytest.LogCaptureFixture) -> 
     ],
 )
 def test_a_host_that_will_not_do_is_named_without_its_password(host: str) -> None:
-    with pytest.raises(SoraConfigError, match="is no base URL") as caught:
+    with pytest.raises(SoraConfigError, match="is not a base URL") as caught:
         SoraConfig(host)
-    assert "K" not in str(caught.value).partition(" is no base URL")[0]
+    assert "K" not in str(caught.value).partition(" is not a base URL")[0]
     assert "EY" not in str(caught.value)

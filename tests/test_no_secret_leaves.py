@@ -227,7 +227,7 @@ def test_no_signature_or_password_of_a_users_url_leaves(sora_emulator: Emulator,
         f"ftp://host/x?token={quote(query)}",
     ):
         with pytest.raises(SoraError) as caught:
-            hook.create_video.request(hook, "a cat", input_reference=url)
+            hook.create_video.build("a cat", input_reference=url)
         assert not found_in(f"{caught.value}")
 
 

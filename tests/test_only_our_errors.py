@@ -150,10 +150,10 @@ def test_hook_methods_answer_or_say_what_is_wrong(
     hook: SoraHook, monkeypatch: pytest.MonkeyPatch, name: str, data: st.DataObject
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 80))])
-    monkeypatch.setattr(SoraHook, "_config", lambda _: SoraConfig("http://127.0.0.1:1"))
+    monkeypatch.setattr(SoraHook, "get_config", lambda _: SoraConfig("http://127.0.0.1:1"))
     monkeypatch.setattr(ObjectStoragePath, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError(2, "none")))
     method = getattr(hook, name)
-    names = [argument for argument in arguments_of(getattr(method, "request", method)) if argument != "self"]
+    names = arguments_of(method)
     if "prompt" in names or "name" in names:
         names += ["seed", "x y", "\ud800"]
     found = only_our_errors(method, **draw_arguments(data, names, METHODS[name]))

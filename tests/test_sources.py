@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
         ("data URL", "input_reference.png"),
     ],
 )
-def test_a_picture_may_come_in_any_form(path: Path, form: str, name: str) -> None:
+def test_a_image_may_come_in_any_form(path: Path, form: str, name: str) -> None:
     source: Any = {
         "text": str(path),
         "Path": path,
@@ -52,7 +52,7 @@ def test_a_picture_may_come_in_any_form(path: Path, form: str, name: str) -> Non
         "URL": "https://host/cat.png?x=1",
         "data URL": DATA_URL,
     }[form]
-    assert sources.picture(source, fetch=fetch) == InputFile(PNG, name, "image/png")
+    assert sources.image(source, fetch=fetch) == InputFile(PNG, name, "image/png")
 
 
 @pytest.mark.parametrize(
@@ -64,20 +64,20 @@ def test_a_picture_may_come_in_any_form(path: Path, form: str, name: str) -> Non
     ],
 )
 def test_a_file_id_and_the_apis_own_object_are_sent_as_they_are(source: Any, sent: dict[str, str]) -> None:
-    assert sources.picture(source, fetch=fetch) == sent
+    assert sources.image(source, fetch=fetch) == sent
 
 
 @pytest.mark.parametrize(
     ("source", "sent"), [("https://host/cat.png", "https://host/cat.png"), (DATA_URL, DATA_URL), (PNG, DATA_URL)]
 )
 def test_the_reference_object_can_be_chosen(source: Any, sent: str) -> None:
-    assert sources.picture(source, fetch=fetch, reference_as="object") == {"image_url": sent}
+    assert sources.image(source, fetch=fetch, reference_as="object") == {"image_url": sent}
 
 
-def test_the_size_of_the_video_reaches_the_picture() -> None:
+def test_the_size_of_the_video_reaches_the_image() -> None:
     with pytest.raises(SoraConfigError, match=r"8x8, the video 16x16"):
-        sources.picture(PNG, fetch=fetch, size="16x16")
-    assert sources.picture(PNG, fetch=fetch, size="16x16", fit="cover") != InputFile(
+        sources.image(PNG, fetch=fetch, size="16x16")
+    assert sources.image(PNG, fetch=fetch, size="16x16", fit="cover") != InputFile(
         PNG, "input_reference.png", "image/png"
     )
 
@@ -94,21 +94,21 @@ def test_the_size_of_the_video_reaches_the_picture() -> None:
         ("data:image/png;base64,!!", "data URL that cannot be decoded: data:image/png;base64,…"),
     ],
 )
-def test_what_is_no_picture_is_named(source: Any, words: str) -> None:
+def test_what_is_no_image_is_named(source: Any, words: str) -> None:
     with pytest.raises(SoraConfigError) as caught:
-        sources.picture(source, fetch=fetch)
+        sources.image(source, fetch=fetch)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(("field", "value"), [("fit", "stretch"), ("reference_as", "link")])
 def test_an_unknown_choice_is_named(field: str, value: Any) -> None:
     with pytest.raises(SoraConfigError, match=f"{field} is '{value}'; it has to be one of"):
-        sources.picture(PNG, fetch=fetch, **{field: value})
+        sources.image(PNG, fetch=fetch, **{field: value})
 
 
 def test_a_plain_data_url_is_decoded() -> None:
     with pytest.raises(SoraConfigError, match=r"of an unknown type"):
-        sources.picture("data:text/plain,hello%20you", fetch=fetch)
+        sources.image("data:text/plain,hello%20you", fetch=fetch)
 
 
 @pytest.mark.parametrize("source", ["video_1", {"id": "video_1", "status": "completed"}])
@@ -133,13 +133,15 @@ def test_a_manifest_without_an_id_is_named(source: Any) -> None:
 
 
 def test_an_id_that_no_path_can_be_is_refused_as_one() -> None:
-    with pytest.raises(SoraConfigError, match=r"an id has at most 512 characters, this has 5000; and there is no file"):
+    with pytest.raises(
+        SoraConfigError, match=r"an id has at most 512 characters, this has 5000; and no file has that name"
+    ):
         sources.video("x" * 5000, fetch=fetch)
 
 
 @pytest.mark.parametrize("bad", [".", "..", "a\\b", "clips/a.mp4", "video_1\n", " video_1", {"id": "../x"}])
 def test_what_is_neither_an_id_nor_a_file_is_refused(bad: Any) -> None:
-    with pytest.raises(SoraConfigError, match=r"an id is a text without slashes"):
+    with pytest.raises(SoraConfigError, match=r"an id has no slashes"):
         sources.video_id_of(bad)
 
 
@@ -166,7 +168,7 @@ def test_no_url_gets_around_the_guard(source: str, field: str, monkeypatch: pyte
         raise AssertionError("nothing but an object store's address reaches fsspec")
 
     monkeypatch.setattr(ObjectStoragePath, "open", open_store)
-    read = sources.picture if field == "input_reference" else sources.video
+    read = sources.image if field == "input_reference" else sources.video
     with pytest.raises(SoraConfigError):
         read(source, fetch=refuse)
     assert guarded in ([], [source])
@@ -191,7 +193,7 @@ def test_what_reaches_fsspec_has_an_installed_scheme_and_no_chain(text: str) -> 
     "source", ["DATA:image/png;base64," + DATA_URL.partition(",")[2], bytearray(PNG), memoryview(PNG)]
 )
 def test_schemes_have_no_case_and_bytes_many_types(source: Any) -> None:
-    assert sources.picture(source, fetch=fetch) == InputFile(PNG, "input_reference.png", "image/png")
+    assert sources.image(source, fetch=fetch) == InputFile(PNG, "input_reference.png", "image/png")
 
 
 def test_a_two_slash_file_uri_is_told_of_the_third() -> None:
@@ -233,8 +235,8 @@ def test_an_object_is_read_in_bounds(monkeypatch: pytest.MonkeyPatch, as_path: b
     stored = Stored(PNG)
     monkeypatch.setattr(ObjectStoragePath, "open", stored)
     source = ObjectStoragePath("s3://bucket/a/cat.png") if as_path else uri
-    assert sources.picture(source, fetch=fetch, storage_conn_id="aws") == InputFile(PNG, "cat.png", "image/png")
-    assert stored.asked == [sources.MAX_PICTURE_BYTES + 1]
+    assert sources.image(source, fetch=fetch, storage_conn_id="aws") == InputFile(PNG, "cat.png", "image/png")
+    assert stored.asked == [sources.MAX_IMAGE_BYTES + 1]
 
 
 @pytest.mark.parametrize(
@@ -251,16 +253,16 @@ def test_a_store_that_fails_is_an_error_of_ours(
 ) -> None:
     monkeypatch.setattr(ObjectStoragePath, "open", Stored(error))
     with pytest.raises(kind, match=words):
-        sources.picture("s3://bucket/cat.png", fetch=fetch)
+        sources.image("s3://bucket/cat.png", fetch=fetch)
 
 
 def test_what_is_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    monkeypatch.setattr(sources, "MAX_PICTURE_BYTES", len(PNG) - 1)
+    monkeypatch.setattr(sources, "MAX_IMAGE_BYTES", len(PNG) - 1)
     for source in (PNG, path, str(path), "https://host/cat.png?x=1", DATA_URL):
         with pytest.raises(SoraConfigError, match=f"more than {len(PNG) - 1} bytes, the limit"):
-            sources.picture(source, fetch=fetch)
+            sources.image(source, fetch=fetch)
     with pytest.raises(SoraConfigError, match=r"a data URL of .* characters, more than the limit allows"):
-        sources.picture("data:," + "x" * 1000, fetch=fetch)
+        sources.image("data:," + "x" * 1000, fetch=fetch)
 
 
 def test_local_files_are_read_from_where_that_is_allowed(path: Path) -> None:
@@ -269,8 +271,8 @@ def test_local_files_are_read_from_where_that_is_allowed(path: Path) -> None:
 
     for source in (path, str(path), path.as_uri(), ObjectStoragePath(path.as_uri())):
         with pytest.raises(SoraConfigError, match=r"is not read: .* is not below .*/pictures"):
-            sources.picture(source, fetch=fetch, allowed_paths=allowed)
+            sources.image(source, fetch=fetch, allowed_paths=allowed)
     allowed_path = path.parent / "pictures" / "cat.png"
     allowed_path.parent.mkdir()
     path.rename(allowed_path)
-    assert sources.picture(str(allowed_path), fetch=fetch, allowed_paths=allowed)
+    assert sources.image(str(allowed_path), fetch=fetch, allowed_paths=allowed)

@@ -1,8 +1,9 @@
-"""From the fields of an Airflow connection to a `SoraConfig`."""
+"""Parses the fields of an Airflow connection into a `SoraConfig`."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider_sora.api.http.config import SoraConfig
@@ -21,11 +22,14 @@ from airflow_provider_sora.masking import quoted
 
 DefaultT = TypeVar("DefaultT", float, None)
 
+_SHORT_SECONDS = 5.0
+
 
 def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
-    """The server and the way to it, from an Airflow connection.
+    """The configuration in an Airflow connection.
 
-    :raises SoraConfigError: naming the field, its value and what it may be
+    :param extra: the connection's Extra, as JSON
+    :raises SoraConfigError: a field is invalid; names the field, its value and what is allowed
     """
     unknown = sorted(set(extra) - set(CONN_FIELDS))
     if unknown:
@@ -53,11 +57,21 @@ def read_config(connection: Connection, extra: dict[str, Any]) -> SoraConfig:
         raise SoraConfigError(f"connection {connection.conn_id!r}: {error}") from None
 
 
+def with_short_timeouts(config: SoraConfig) -> SoraConfig:
+    """The same server with short time limits: a task that is killed has little time left."""
+    return replace(
+        config,
+        timeout_seconds=min(config.timeout_seconds, _SHORT_SECONDS),
+        connect_timeout_seconds=min(config.connect_timeout_seconds, _SHORT_SECONDS),
+        total_timeout_seconds=min(config.total_timeout_seconds, _SHORT_SECONDS),
+    )
+
+
 def _auth(connection: Connection, extra: dict[str, Any]) -> Any:
     scheme = extra.get("auth") or "bearer"
     if scheme == "none" and (connection.password or "").strip():
         raise SoraConfigError(
-            "auth in Extra is none, but Password holds a key, which would not be sent: clear Password, or remove auth "
+            "auth in Extra is none, but Password has a key, which would not be sent: clear Password, remove auth "
             "(bearer) or set it to api-key"
         )
     return scheme
@@ -71,7 +85,7 @@ def _host(connection: Connection) -> str:
         host = f"{connection.schema or 'https'}://{host}"
     scheme, _, rest = host.partition("://")
     address, slash, path = rest.partition("/")
-    # Airflow takes the port out of a connection's URI; one that stands in the host is not to be doubled.
+    # Airflow stores the port of a connection's URI separately; a port in the host must not be repeated.
     has_port = address.rpartition("]")[2].rpartition(":")[1]
     port = f":{connection.port}" if connection.port and not has_port else ""
     return f"{scheme}://{address}{port}{slash}{path}"
@@ -85,7 +99,7 @@ def _string_map(extra: dict[str, Any], name: str) -> dict[str, str]:
         except ValueError:
             value = None
     if not isinstance(value, dict):
-        raise SoraConfigError(f"{name} in Extra has to be a JSON object of texts")
+        raise SoraConfigError(f"{name} in Extra has to be a JSON object of strings")
     return {str(key): str(item) for key, item in value.items()}
 
 
@@ -108,7 +122,7 @@ def _flag(extra: dict[str, Any], name: str) -> bool:
 
 
 def _allowed_paths(value: object) -> tuple[str, ...] | None:
-    """The connection's where it has any, otherwise those of Airflow's ``[sora]`` section; None allows all."""
+    """Those of the connection, otherwise those of Airflow's ``[sora]`` section; None allows all."""
     if value is None or value == "":
         value = conf.get("sora", "allowed_paths", fallback="") or None
     if isinstance(value, str):
@@ -121,7 +135,7 @@ def _allowed_paths(value: object) -> tuple[str, ...] | None:
 
 
 def _parsed_list(text: str) -> object:
-    """A form and a configuration file hold text: a JSON list, or paths with commas between."""
+    """The value of a form or a configuration file: a JSON list, or comma-separated paths."""
     try:
         return json.loads(text) if text.lstrip().startswith("[") else [part.strip() for part in text.split(",")]
     except ValueError:
@@ -136,11 +150,11 @@ def _verify(value: object) -> bool | str:
 
 
 def explain(error: SoraError) -> str:
-    """What is wrong with a connection, by what became of a first request."""
+    """The probable cause, in the connection, of a failed first request."""
     if isinstance(error, SoraConnectionError):
         return f"Wrong host, or the server is down: {error}"
     if isinstance(error, SoraAuthError):
-        return f"The server is there but refuses the key (Password, or `auth` in Extra): {error}"
+        return f"The server rejects the key (Password, or `auth` in Extra): {error}"
     if isinstance(error, SoraNotFoundError | SoraUnsupportedError | SoraResponseError):
-        return f"A server is there, but no Videos API under this path (Host), or one that has no list: {error}"
+        return f"The server has no Videos API under this path (Host), or its Videos API has no list: {error}"
     return f"{error}"

@@ -15,7 +15,16 @@ from airflow_provider_sora.hooks.sora import DEFAULT_CONN_ID, SoraHook
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.masking import masked, quoted
 from airflow_provider_sora.operators.base import SoraJobOperator
-from airflow_provider_sora.sources import ReferenceAs, check_ids, video_id_of
+from airflow_provider_sora.sources import (
+    CharacterRef,
+    FileSource,
+    ImageSource,
+    ReferenceAs,
+    VideoRef,
+    VideoSource,
+    check_ids,
+    video_id_of,
+)
 from airflow_provider_sora.tasks.arguments import constant, further_fields
 from airflow_provider_sora.tasks.failures import fail_without_retry
 from airflow_provider_sora.tasks.retry import use_retry_policy
@@ -54,8 +63,8 @@ class SoraCreateVideoOperator(SoraJobOperator):
         model: str | None = None,
         seconds: str | float | None = None,
         size: str | None = None,
-        input_reference: Any = None,
-        characters: Sequence[Any] | None = None,
+        input_reference: ImageSource | None = None,
+        characters: Sequence[CharacterRef] | None = None,
         fit: Fit | None = None,
         reference_as: ReferenceAs = "upload",
         storage_conn_id: str | None = None,
@@ -84,8 +93,7 @@ class SoraCreateVideoOperator(SoraJobOperator):
         named = {
             name: getattr(self, name) for name in ("model", "seconds", "size", "input_reference", "characters")
         } | {"prompt": self.prompt}
-        return hook.create_video.request(
-            hook,
+        return hook.create_video.build(
             **named,
             fit=self.fit,
             reference_as=self.reference_as,
@@ -104,10 +112,12 @@ class _FromVideoOperator(SoraJobOperator):
 
     template_fields: Sequence[str] = (*SoraJobOperator.template_fields, "video", "prompt", "storage_conn_id")
 
-    def __init__(self, *, video: Any, prompt: Any, storage_conn_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, video: VideoSource, prompt: str | Sequence[str], storage_conn_id: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.video = video
-        self.prompt = prompt
+        self.prompt: Any = prompt
         self.storage_conn_id = storage_conn_id
         for text in prompt if isinstance(prompt, list | tuple) else [prompt]:
             validation.check_prompt(constant(text))
@@ -140,8 +150,7 @@ class SoraExtendVideoOperator(_FromVideoOperator):
         if self.prompt in ([], ()):
             raise SoraConfigError("prompt is empty; it has to be a string or a list of strings")
         prompt = self.prompt[step] if isinstance(self.prompt, list | tuple) else self.prompt
-        return hook.extend_video.request(
-            hook,
+        return hook.extend_video.build(
             source.id if source else self.video,
             prompt,
             seconds=self.seconds,
@@ -162,10 +171,13 @@ class SoraExtendVideoOperator(_FromVideoOperator):
 class SoraEditVideoOperator(_FromVideoOperator):
     """Edit a video by a prompt."""
 
+    def __init__(self, *, prompt: str, **kwargs: Any) -> None:
+        super().__init__(prompt=prompt, **kwargs)
+
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The edit request."""
         fields = further_fields(self.parameters, "video", "prompt")
-        return hook.edit_video.request(hook, self.video, self.prompt, storage_conn_id=self.storage_conn_id, **fields)
+        return hook.edit_video.build(self.video, self.prompt, storage_conn_id=self.storage_conn_id, **fields)
 
 
 class SoraRemixVideoOperator(SoraJobOperator):
@@ -177,7 +189,7 @@ class SoraRemixVideoOperator(SoraJobOperator):
 
     template_fields: Sequence[str] = (*SoraJobOperator.template_fields, "video", "prompt")
 
-    def __init__(self, *, video: Any, prompt: str, **kwargs: Any) -> None:
+    def __init__(self, *, video: VideoRef, prompt: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.video = video
         self.prompt = prompt
@@ -187,7 +199,7 @@ class SoraRemixVideoOperator(SoraJobOperator):
     def build_request(self, hook: SoraHook, step: int, source: VideoManifest | None) -> Request[Video]:  # noqa: ARG002
         """The remix request."""
         fields = further_fields(self.parameters, "video", "video_id", "prompt")
-        return hook.remix_video.request(hook, self.video, self.prompt, **fields)
+        return hook.remix_video.build(self.video, self.prompt, **fields)
 
 
 class SoraCreateCharacterOperator(BaseOperator):
@@ -208,7 +220,7 @@ class SoraCreateCharacterOperator(BaseOperator):
         self,
         *,
         name: str,
-        video: Any,
+        video: FileSource,
         sora_conn_id: str = DEFAULT_CONN_ID,
         storage_conn_id: str | None = None,
         parameters: dict[str, Any] | None = None,

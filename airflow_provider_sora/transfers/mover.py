@@ -23,7 +23,6 @@ from airflow_provider_sora.exceptions import (
     SoraUnsupportedError,
     SoraVariantError,
 )
-from airflow_provider_sora.hooks.sora import build
 from airflow_provider_sora.manifest import VideoManifest
 from airflow_provider_sora.transfers.existing import ExistingFiles, IfExists, StoredFile
 from airflow_provider_sora.transfers.keys import fill_key
@@ -115,7 +114,7 @@ class Mover:
     def _copy(self, video: VideoToMove, variant: Variant, existing: ExistingFiles) -> StoredFile:
         video_id = video.manifest.id
         client = self._clients[video.manifest.conn_id]
-        request = build(DownloadContent, video_id=video_id, variant=variant)
+        request = DownloadContent(video_id=video_id, variant=variant)
         progress = Progress(f"{variant} of video {video_id}", log)
         with ContentStream(partial(client.read_content, request), progress, self._stop) as stream:
             key = self._key(video, variant, stream.content_type)
@@ -180,7 +179,7 @@ class Mover:
             )
             return
         try:
-            self._clients[video.conn_id].send(build(DeleteVideo, video_id=video.id))
+            self._clients[video.conn_id].send(DeleteVideo(video_id=video.id))
             log.info("Deleted video %s on the server", video.id)
         except SoraNotFoundError:
             log.info("Video %s no longer exists on the server", video.id)

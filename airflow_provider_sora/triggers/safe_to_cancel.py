@@ -13,7 +13,7 @@ paid for, and a task may be waiting for it. The checks, in this order, and what 
                                         deferred, skipped, up_for_retry, anything else: in doubt, so check further
     which job does the task have now?   another one: it was cleared and waits again: delete; this one, or none: keep
     no response, an error, a timeout    keep
-    is the job still running?           the server says no, or does not respond: keep (`SoraHook.cancel_video_aio`)
+    is the job still running?           the server says no, or does not respond: keep (`SoraHook.cancel_video`)
 
 Without a stall no other triggerer can have had the wait, so a state other than deferred comes from a user. Only the
 triggerer whose wait was cancelled deletes; a worker deletes only in the last try (`SoraJobOperator.on_kill`).

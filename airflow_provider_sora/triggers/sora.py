@@ -153,7 +153,7 @@ class SoraVideoTrigger(BaseTrigger):
         reason = await self._reason_to_keep()
         if reason is not None:
             return f"video {self.video_id} is left running on the server: {reason}"
-        return await SoraHook(self.sora_conn_id).cancel_video_aio(self.video_id)
+        return await SoraHook(self.sora_conn_id).cancel_video.aio(self.video_id)
 
     async def _reason_to_keep(self) -> str | None:
         stalls = self._stalls

@@ -152,7 +152,7 @@ def test_a_picture_that_is_not_there_is_named(
     elsewhere.answers["/cat.png?token=t"] = (404, b"", {})
     with (
         connect(monkeypatch, emulator, allow_private_urls=True) as hook,
-        pytest.raises(exceptions.SoraConfigError, match=r"/cat\.png answered HTTP 404 instead of a picture") as caught,
+        pytest.raises(exceptions.SoraConfigError, match=r"/cat\.png answered HTTP 404 instead of an image") as caught,
     ):
         hook.create_video("a cat", input_reference=f"{elsewhere.url}/cat.png?token=t")
     assert "token" not in str(caught.value)
@@ -163,7 +163,7 @@ def test_an_event_loop_follows_too_and_without_the_key(
 ) -> None:
     async def use() -> bytes:
         async with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
-            return b"".join([chunk async for chunk in hook.download_content_aio(video_id)])
+            return b"".join([chunk async for chunk in hook.download_content.aio(video_id)])
 
     place(emulator, elsewhere, "redirect")
     with connect(monkeypatch, emulator) as hook:
@@ -189,9 +189,9 @@ def test_a_picture_that_is_sent_round_in_circles_or_breaks_off_is_named(
     elsewhere.answers["/a.png"] = (302, b"", {"Location": "/a.png"})
     elsewhere.answers["/short.png"] = (200, b"abc", {"Content-Length": "100"})
     with connect(monkeypatch, emulator, allow_private_urls=True) as hook:
-        with pytest.raises(exceptions.SoraConfigError, match="answered HTTP 302 instead of a picture"):
+        with pytest.raises(exceptions.SoraConfigError, match="answered HTTP 302 instead of an image"):
             hook.create_video("a cat", input_reference=f"{elsewhere.url}/a.png")
-        with pytest.raises(exceptions.SoraConnectionError, match=r"GET .*/short\.png got no answer"):
+        with pytest.raises(exceptions.SoraConnectionError, match=r"GET .*/short\.png got no response"):
             hook.create_video("a cat", input_reference=f"{elsewhere.url}/short.png")
     assert emulator.creates == 0
 
@@ -213,7 +213,7 @@ def test_a_picture_on_the_videos_own_server_is_asked_for_without_the_key_too(
 ) -> None:
     with (
         connect(monkeypatch, emulator, allow_private_urls=True) as hook,
-        pytest.raises(exceptions.SoraConfigError, match="answered HTTP 401 instead of a picture"),
+        pytest.raises(exceptions.SoraConfigError, match="answered HTTP 401 instead of an image"),
     ):
         hook.create_video("a cat", input_reference=f"{emulator.base_url}/videos")
 

@@ -343,16 +343,16 @@ def test_a_task_that_does_not_wait_has_nothing_to_delete(sora_emulator: Emulator
 @pytest.mark.parametrize(
     ("arrange", "words"),
     [
-        ({}, "goes on: the server does not stop a running job"),
-        ({"status": 405}, "goes on: the server cannot delete"),
-        ({"status": 404}, "was already gone"),
-        ({"status": 500}, "may go on: deleting it failed"),
+        ({}, "is still running: the server does not stop a running job"),
+        ({"status": 405}, "is still running: the server cannot delete"),
+        ({"status": 404}, "no longer exists"),
+        ({"status": 500}, "may still be running: deleting it failed"),
     ],
 )
 def test_the_outcome_of_cancelling_is_reported(sora_emulator: Emulator, arrange: dict[str, Any], words: str) -> None:
     with SoraHook() as hook:
         video_id = hook.create_video("a cat").id
-        for cancel in (lambda: hook.cancel_video(video_id), lambda: asyncio.run(hook.cancel_video_aio(video_id))):
+        for cancel in (lambda: hook.cancel_video(video_id), lambda: asyncio.run(hook.cancel_video.aio(video_id))):
             if arrange:
                 sora_emulator.faults.add(Fault("delete", "status", **arrange))
             assert words in cancel()

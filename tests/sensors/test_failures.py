@@ -88,7 +88,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Server], Server
     with monkeypatch.context() as patched:
 
         def put(server: Server) -> Server:
-            patched.setattr("airflow_provider_sora.hooks.sora.SoraClient", server.client)
+            patched.setattr("airflow_provider_sora.hooks.base.SoraClient", server.client)
             patched.setattr("airflow_provider_sora.sensors.sora.time", server.clock)
             return server
 

@@ -7,19 +7,21 @@ Airflow is simulated as the code of 3.3.2 works (`Trigger.clean_unused`, `Trigge
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from airflow_provider_sora.api.protocol.models import Video
+from airflow_provider_sora.api.http.steps import Flow, Send, advance
 from airflow_provider_sora.api.protocol.requests import DeleteVideo, RetrieveVideo
-from airflow_provider_sora.exceptions import SoraNotFoundError, SoraServerError
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.triggers.safe_to_cancel import DELETED
 from airflow_provider_sora.triggers.sora import KILL_SECONDS, SoraVideoTrigger
 from airflow_provider_sora.triggers.stalls import REMEMBER_SECONDS, StallDetector
 from tests.api.virtual_time import VirtualTimeLoop
 
-Response = Literal["in time", "late", "error", "none", "stall"]
+StateResponse = Literal["in time", "late", "error", "none", "stall"]
+ResultT = TypeVar("ResultT")
 Resume = Literal["with the video", "with an error"]
 
 HEALTH_THRESHOLD_SECONDS = 30.0
@@ -84,7 +86,7 @@ class World:
     jobs: dict[str, str] = field(default_factory=dict)
     abandoned: set[str] = field(default_factory=set)
     triggerers: list[Triggerer] = field(default_factory=list)
-    response: Response = "in time"
+    response: StateResponse = "in time"
     server_works: bool = True
     killing: Triggerer | None = None
     waits: int = 0
@@ -268,16 +270,16 @@ class World:
     async def task_state(self, ti: Any) -> str | None:
         """The state, in the way that `response` says."""
         state = self.task.state if self.task.exists else DELETED
-        await self._respond()
+        await self._respond_to_state()
         return state
 
     async def task_job(self, ti: Any, step: int) -> str | None:
         """The same for the job of the task."""
         published = self.task.published if self.task.exists else None
-        await self._respond()
+        await self._respond_to_state()
         return published
 
-    async def _respond(self) -> None:
+    async def _respond_to_state(self) -> None:
         if self.response == "error":
             raise RuntimeError("the API server is down")
         if self.response == "none":
@@ -308,20 +310,31 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def send(self, request: Any) -> Any:
-        """The server's response to a client."""
+    async def run(self, flow: Flow[ResultT]) -> ResultT:
+        """Run a flow as a client does, with this world as the server."""
+        outcome: Response | None = None
+        while True:
+            try:
+                step = advance(flow, outcome)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            assert isinstance(step, Send)
+            status_code, payload = self._respond(step.request)
+            outcome = Response(0.0, status_code, body=json.dumps(payload).encode(), url="http://server/v1/videos")
+
+    def _respond(self, request: Any) -> tuple[int, dict[str, Any]]:
         if not self.server_works:
-            raise SoraServerError("call", 500, "out of order")
+            return 500, {"error": "out of order"}
         status = self.jobs[request.video_id]
         if status == "deleted":
-            raise SoraNotFoundError("call", 404, "no such video")
+            return 404, {"error": "no such video"}
         if isinstance(request, RetrieveVideo):
-            return Video.model_validate({"id": request.video_id, "status": status})
+            return 200, {"id": request.video_id, "status": status}
         assert isinstance(request, DeleteVideo)
         assert request.video_id in self.abandoned, "a job that a task waits for was deleted"
         assert status != "completed", "a completed video was deleted"
         self.jobs[request.video_id] = "deleted"
-        return True
+        return 200, {"id": request.video_id, "deleted": True}
 
 
 async def _kill(trigger: SoraVideoTrigger) -> None:

@@ -193,7 +193,7 @@ def test_a_completed_video_is_not_deleted(
 
         asyncio.run(use())
     assert len(sora_emulator.jobs.all()) == 1
-    assert f"video {trigger.video_id} stays on the server: its job has ended (completed)" in caplog.text
+    assert f"video {trigger.video_id} is kept on the server: its job has ended (completed)" in caplog.text
 
 
 def test_a_job_whose_status_check_fails_is_not_deleted(
@@ -212,18 +212,17 @@ def test_a_job_whose_status_check_fails_is_not_deleted(
 
         asyncio.run(use())
     assert len(sora_emulator.jobs.all()) == 1
-    assert f"video {trigger.video_id} may go on" in caplog.text
+    assert f"video {trigger.video_id} may still be running" in caplog.text
 
 
 def test_deleting_ends_in_bounded_time(
     trigger: SoraVideoTrigger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def for_ever(*_: Any) -> str:
+    async def for_ever(_: SoraHook) -> None:
         await asyncio.Event().wait()
-        return ""
 
     airflow_returns(monkeypatch, "failed")
-    monkeypatch.setattr(SoraHook, "cancel_video_aio", for_ever)
+    monkeypatch.setattr(SoraHook, "short_lived_async_conn", for_ever)
     monkeypatch.setattr(sora, "KILL_SECONDS", 0.05)
     asyncio.run(cancel(trigger))
     assert f"video {trigger.video_id} may still be running: it was not deleted in time" in caplog.text

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from airflow_provider_sora.api.client import AsyncSoraClient
-from airflow_provider_sora.hooks import sora as hooks
+from airflow_provider_sora.hooks import cancellation
 from airflow_provider_sora.hooks.sora import SoraHook
 from airflow_provider_sora.triggers import sora
 from airflow_provider_sora.triggers.sora import SoraVideoTrigger
@@ -47,15 +46,9 @@ class Cancelling(RuleBasedStateMachine):
         async def client(*_: Any) -> World:
             return world
 
-        async def nothing(*_: Any, **__: Any) -> tuple[None, None]:
-            return None, None
-
         self.patch.setattr(sora, "task_state", world.task_state)
         self.patch.setattr(sora, "task_job", world.task_job)
-        self.patch.setattr(AsyncSoraClient, "create", client)
-        self.patch.setattr(hooks, "get_async_connection", nothing)
-        for name in ("read_config", "with_short_timeouts"):
-            self.patch.setattr(hooks, name, lambda *_: None)
+        self.patch.setattr(SoraHook, "short_lived_async_conn", client)
 
     @rule(seconds=st.sampled_from([1, 5, 14, 40, 90]))
     def pass_time(self, seconds: int) -> None:
@@ -196,7 +189,7 @@ def test_no_job_is_deleted_that_a_task_waits_for() -> None:
 
 
 async def without_asking(trigger: SoraVideoTrigger) -> None:
-    await SoraHook(trigger.sora_conn_id).cancel_video_aio(trigger.video_id)
+    await SoraHook(trigger.sora_conn_id).cancel_video.aio(trigger.video_id)
 
 
 async def no_reason(trigger: SoraVideoTrigger) -> str | None:
@@ -234,7 +227,7 @@ PLANTS: dict[str, tuple[Any, str, Any, str]] = {
     "delete whatever is not deferred": (sora, "reason_to_keep", whenever_not_deferred, AWAITED),
     "ignore stalls": (StallDetector, "has_stalled", never, AWAITED),
     "ignore the timeout of Airflow": (sora, "is_timed_out", never, AWAITED),
-    "delete completed videos": (hooks, "reason_to_stay", nothing_stays, "a completed video was deleted"),
+    "delete completed videos": (cancellation, "reason_to_keep", nothing_stays, "a completed video was deleted"),
     "end when cancelled again": (asyncio, "shield", no_shield, "a user has certainly acted"),
     "never delete": (SoraVideoTrigger, "_reason_to_keep", always_a_reason, "a user has certainly acted"),
     "ignore the job of the task": (sora, "canonical_id", always_another, AWAITED),

@@ -1,1 +1,1 @@
-"""Reading the bytes of a video: resumed where they break off, and checked before they are called whole."""
+"""Reading the bytes of a video: resumed after a broken connection, and checked before they count as complete."""

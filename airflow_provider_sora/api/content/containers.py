@@ -1,7 +1,7 @@
-"""Whether a file is whole, told by the sizes in its container while the bytes go by.
+"""Checks whether a file is complete, by the sizes in its container, while its bytes are streamed.
 
-No decoder: each check walks over the outermost structure and keeps a few bytes. MP4: ISO/IEC 14496-12, 4.2; PNG: W3C
-PNG, 5.3; JPEG: ITU-T T.81, B.1; WebP: RFC 9649, 2.
+This is not a decoder: each check follows the outermost structure and keeps a few bytes.
+MP4: ISO/IEC 14496-12, 4.2; PNG: W3C PNG, 5.3; JPEG: ITU-T T.81, B.1; WebP: RFC 9649, 2.
 """
 
 from __future__ import annotations
@@ -13,51 +13,51 @@ from typing import NamedTuple, Protocol
 
 
 class Outcome(Enum):
-    """What a container says of the bytes that came."""
+    """The outcome of a check."""
 
-    WHOLE = "whole"  # its end is proved
-    BROKEN = "broken"  # something is surely missing
-    UNPROVED = "unproved"  # more may follow or not
+    WHOLE = "whole"  # it is complete for certain
+    BROKEN = "broken"  # bytes are missing for certain
+    UNPROVED = "unproved"  # bytes may be missing
 
 
 class Verdict(NamedTuple):
-    """An outcome, and a clause that says why; empty for `Outcome.WHOLE`."""
+    """An outcome, and its reason, a clause; empty for `Outcome.WHOLE`."""
 
     outcome: Outcome
     why: str = ""
 
 
 class Container(Protocol):
-    """Watches the bytes of one file from its first on."""
+    """The check of one file, from its first byte on."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Check the next bytes."""
 
     def verdict(self) -> Verdict:
-        """What is known so far; more may be fed afterwards."""
+        """The verdict so far; more bytes may follow."""
 
 
 def container_of(content_type: str) -> Container:
-    """The check for a type that `media_types.sniff` tells."""
+    """The check for a content type from `media_types.sniff`."""
     return _CONTAINERS[content_type]()
 
 
-class _Pieces(ABC):
-    """A file of pieces, one after the other, each of which begins with its size and kind."""
+class _Boxes(ABC):
+    """A file that is a sequence of boxes, each of which begins with its size and kind."""
 
-    _counted: frozenset[bytes]  # the kinds whose ends are remembered
+    _counted: frozenset[bytes]  # the kinds whose ends are recorded
 
     def __init__(self) -> None:
         self._head = b""
         self._kind = b""
-        self._left: int | None = 0  # bytes of the present piece that have not come; None: it goes on to the end
+        self._left: int | None = 0  # bytes of the current box that have not come yet; None: up to the end
         self._ended: set[bytes] = set()
 
     def feed(self, chunk: bytes) -> None:
         at = 0
         while at < len(chunk) and self._left is not None:
             if self._left == 0:
-                at = self._take_head(chunk, at)
+                at = self._read_head(chunk, at)
             else:
                 step = min(self._left, len(chunk) - at)
                 at += step
@@ -65,10 +65,10 @@ class _Pieces(ABC):
             if self._left == 0 and not self._head and self._kind in self._counted:
                 self._ended.add(self._kind)
 
-    def _take_head(self, chunk: bytes, at: int) -> int:
+    def _read_head(self, chunk: bytes, at: int) -> int:
         wanted = at + self._head_bytes() - len(self._head)
         self._head += chunk[at:wanted]
-        if len(self._head) == self._head_bytes():  # it may have grown by what has come of it
+        if len(self._head) == self._head_bytes():  # its length may depend on its beginning
             self._kind = self._head[4:8]
             self._left = self._body_bytes()
             self._head = b""
@@ -79,17 +79,17 @@ class _Pieces(ABC):
 
     @abstractmethod
     def _body_bytes(self) -> int | None:
-        """How many bytes follow the head; None: all that come."""
+        """How many bytes follow the head; None: all up to the end."""
 
     @property
     def _is_cut(self) -> bool:
         return bool(self._left or self._head)
 
 
-class MP4(_Pieces):
-    """MP4 and its fragmented form: ``moov`` and ``mdat`` have to be there, each with all of its bytes.
+class MP4(_Boxes):
+    """MP4 and its fragmented form: it needs ``moov`` and ``mdat``, each with all of its bytes.
 
-    Players pass over boxes they do not know, and over what lies behind the last one: neither breaks a file.
+    Players ignore unknown boxes and bytes after the last box: neither makes a file incomplete.
     """
 
     _counted = frozenset({b"moov", b"mdat", b"moof", b"mfra"})
@@ -99,13 +99,13 @@ class MP4(_Pieces):
             return Verdict(Outcome.BROKEN, f"it ends within its {self._kind.decode()} box, {self._left} bytes short")
         missing = [kind.decode() for kind in (b"moov", b"mdat") if kind not in self._ended]
         if self._left is None and self._kind == b"mdat" and missing == ["mdat"]:
-            return Verdict(Outcome.UNPROVED, "its mdat box does not say how long it is")
+            return Verdict(Outcome.UNPROVED, "its mdat box does not state its length")
         if missing:
             return Verdict(Outcome.BROKEN, f"it has no {' and no '.join(missing)} box")
         if self._is_cut or self._left is None:
-            return Verdict(Outcome.UNPROVED, "what follows its last box is no box")
+            return Verdict(Outcome.UNPROVED, "bytes that are not a box follow its last box")
         if b"moof" in self._ended and b"mfra" not in self._ended:
-            return Verdict(Outcome.UNPROVED, "it comes in fragments, and none says that it is the last")
+            return Verdict(Outcome.UNPROVED, "it is fragmented, and no fragment is marked as the last")
         return Verdict(Outcome.WHOLE)
 
     def _head_bytes(self) -> int:
@@ -115,11 +115,11 @@ class MP4(_Pieces):
         size = int.from_bytes(self._head[:4])
         if size == 1:
             size = int.from_bytes(self._head[8:])
-        # 0 stands for "to the end of the file"; behind a smaller size than its own head nothing can be found.
+        # 0 means "up to the end of the file"; after a size smaller than the head no box can be found.
         return None if size < len(self._head) else size - len(self._head)
 
 
-class PNG(_Pieces):
+class PNG(_Boxes):
     """PNG: ends with its ``IEND`` chunk."""
 
     _counted = frozenset({b"IEND"})
@@ -138,9 +138,9 @@ class PNG(_Pieces):
 
 
 class WebP:
-    """WebP: says in its head how long it is."""
+    """WebP: its head states its length."""
 
-    _LEAST_BYTES = 12  # of what the head counts: WEBP and the head of a chunk
+    _MIN_BYTES = 12  # of the stated length: WEBP and the head of a chunk
 
     def __init__(self) -> None:
         self._head = b""
@@ -151,15 +151,15 @@ class WebP:
         self._size += len(chunk)
 
     def verdict(self) -> Verdict:
-        counted = int.from_bytes(self._head[4:8], "little")
-        missing = max(counted, self._LEAST_BYTES) + 8 - self._size
+        stated = int.from_bytes(self._head[4:8], "little")
+        missing = max(stated, self._MIN_BYTES) + 8 - self._size
         if missing > 0:
-            return Verdict(Outcome.BROKEN, f"{missing} of the bytes that its head counts are missing")
+            return Verdict(Outcome.BROKEN, f"{missing} of the bytes that its head states are missing")
         return Verdict(Outcome.WHOLE)
 
 
 class JPEG:
-    """JPEG: ends with a marker that no segment hides: thumbnails within it have one too."""
+    """JPEG: ends with a marker outside of its segments, in which thumbnails have one, too."""
 
     _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
     _WITHOUT_LENGTH = frozenset({b"\x01", b"\xd8"})
@@ -167,7 +167,7 @@ class JPEG:
 
     def __init__(self) -> None:
         self._rest = b""  # the beginning of a marker or of its length
-        self._skip = 0  # bytes of a segment that have not come
+        self._skip = 0  # bytes of a segment that have not come yet
         self._ended = False
 
     def feed(self, chunk: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Reading the bytes of a video: what breaks off is taken up again, and all is checked before it is called whole."""
+"""Reads the bytes of a video: resumes after a broken connection, and checks all before they count as complete."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from airflow_provider_sora.masking import masked_start
 
 OnOpen = Callable[[int | None], None]
 
-# Longer than any film: a body without end has to end somewhere before the storage is full.
+# Larger than any video: a body without end must not fill the storage.
 MAX_CONTENT_BYTES = 64 * 1024**3
-# A server that hands out a few bytes at a time between two breaks has to end somewhere.
-_MAX_BREAKS = 100
+# Attempts are counted from the last byte that came, so a server that sends a few bytes each time needs a limit, too.
+_MAX_FAILURES = 100
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was read: size in bytes, type by its first bytes, SHA-256 in hex.
+    """A description of what was read: size in bytes, type by its first bytes, SHA-256 in hex.
 
-    :param end_verified: a length, a digest or the file's own container says that nothing is missing. Without any, a
-        connection that broke off looks like one that ended
+    :param end_verified: a length, a digest or the file's container proves that nothing is missing. Without any of them,
+        a broken connection cannot be distinguished from the end
     """
 
     video_id: str
@@ -46,9 +46,9 @@ class Content:
 
 
 class ContentCheck:
-    """Watches bytes go by and says at the end whether they are the whole thing.
+    """Checks the bytes of a video while they are streamed.
 
-    :param headers: of the answer that began to hand them out: length, version (strong ``ETag``), digest
+    :param headers: of the first response: length, version (strong ``ETag``), digest
     """
 
     def __init__(self, request: DownloadContent, headers: Mapping[str, str]) -> None:
@@ -61,9 +61,9 @@ class ContentCheck:
         self._digest = hashlib.sha256()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes.
+        """Check the next bytes.
 
-        :raises SoraContentError: they cannot be what was asked for
+        :raises SoraContentError: they cannot be the requested variant
         """
         self.size += len(chunk)
         if self.size > MAX_CONTENT_BYTES:
@@ -74,81 +74,83 @@ class ContentCheck:
             return
         self._head += chunk
         if len(self._head) >= HEAD_BYTES:
-            self._container = self._begin_container()
+            self._container = self._start_container()
 
     def content_type(self) -> str:
-        """The type of what has come.
+        """The type of the bytes so far.
 
-        :raises SoraContentError: it is not a type of the variant that was asked for
+        :raises SoraContentError: it is not a type of the requested variant
         """
         found = sniff(self._head)
         if found in TYPES_OF_VARIANT[self._request.variant]:
             return str(found)
         wanted = " or ".join(TYPES_OF_VARIANT[self._request.variant])
-        hint = "; perhaps this server has no such variant" if found else ""
-        begin = found or masked_start(self._head[:HEAD_BYTES].decode("latin-1"))
+        hint = "; this server may not have this variant" if found else ""
+        start = found or masked_start(self._head[:HEAD_BYTES].decode("latin-1"))
         kind = SoraVariantError if found and self._request.variant != "video" else SoraContentError
         raise kind(
-            f"{self._describe()} is no {self._request.variant}: it begins like {begin!r}, {wanted} was expected{hint}"
+            f"{self._describe()} is not a {self._request.variant}: it starts with {start!r}, expected {wanted}{hint}"
         )
 
     def finish(self) -> Content:
-        """Say that no more comes.
+        """Check the end.
 
-        :raises SoraContentError: bytes are missing, too many, of the wrong type, or not those of the server's digest
-        :raises SoraConnectionError: bytes are missing, by the file's own container: what comes next may be the rest
+        :raises SoraContentError: bytes are missing, too many, of the wrong type, or do not have the server's digest
+        :raises SoraConnectionError: bytes are missing according to the file's container; a retry may get them
         """
         if self.expected_bytes is not None and self.size != self.expected_bytes:
-            raise SoraContentError(f"{self._describe()} broke off: {self.size} of {self.expected_bytes} bytes came")
+            raise SoraContentError(
+                f"{self._describe()} has {self.size} bytes instead of the stated {self.expected_bytes}"
+            )
         content_type = self.content_type()
         if self._declared is not None and self._declared != self._digest.digest():
             raise SoraContentError(
-                f"{self._describe()} was damaged on the way: its SHA-256 is {self._digest.hexdigest()}, "
-                f"the server says {self._declared.hex()}"
+                f"{self._describe()} was damaged in transit: its SHA-256 is {self._digest.hexdigest()}, "
+                f"the server states {self._declared.hex()}"
             )
         verified = self._check_end(content_type)
         digest = self._digest.hexdigest()
         return Content(self._request.video_id, self._request.variant, self.size, content_type, digest, verified)
 
     def _check_end(self, content_type: str) -> bool:
-        """Whether it is proved that this was all."""
-        outcome, why = (self._container or self._begin_container()).verdict()
+        """Whether it is certain that nothing is missing."""
+        outcome, reason = (self._container or self._start_container()).verdict()
         stated = self.expected_bytes is not None or self._declared is not None
         if outcome is not Outcome.BROKEN:
             return stated or outcome is Outcome.WHOLE
-        words = f"of {self._describe()} {self.size} bytes came, which are no whole {content_type}: {why}"
+        message = f"{self._describe()} is not a complete {content_type} after {self.size} bytes: {reason}"
         if stated:
-            raise SoraContentError(f"{words}. The server itself has no more of it")
-        raise SoraConnectionError(f"{words}. The server did not say how long it is")
+            raise SoraContentError(f"{message}. The file on the server is incomplete itself")
+        raise SoraConnectionError(f"{message}. The server did not state its length")
 
-    def _begin_container(self) -> Container:
+    def _start_container(self) -> Container:
         container = container_of(self.content_type())
         container.feed(self._head)
         self._head = self._head[:HEAD_BYTES]
         return container
 
     def part(self) -> dict[str, str]:
-        """The headers that ask for what is missing; none where nothing could tell another version apart."""
+        """The headers that request the missing part; empty where another version could not be recognized."""
         return {"Range": f"bytes={self.size}-", "If-Range": self.version} if self.version else {}
 
     def is_continued_by(self, response: Response) -> bool:
-        """Whether an answer holds what is missing, and of this version."""
+        """Whether a response has the missing part, of this version."""
         found = re.fullmatch(
             r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", response.headers.get("content-range", "")
         )
         if response.status_code != 206 or not found or response.headers.get("etag") != self.version:
             return False
-        # A server may send less than was asked for: then its end is not that of the whole.
+        # A server may send less than requested: then its end is not the end of the content.
         ends = {int(found[2]) + 1, _number(found[3]), self.expected_bytes} - {None}
         return int(found[1]) == self.size and len(ends) == 1
 
-    def go_on_as(self, headers: Mapping[str, str]) -> None:
-        """Be the version of another answer, which began with what has come so far.
+    def continue_as(self, headers: Mapping[str, str]) -> None:
+        """Continue with the version of another response, which starts with the bytes so far.
 
-        Should this break too, its tag has to ask for what is missing: with the tag of the first answer, the middle of
-        one version and the end of another would be put together.
+        If that breaks, too, the missing part has to be requested by its tag: with the tag of the first response, the
+        middle of one version and the end of another could be combined.
 
-        :raises SoraContentError: its size is another
+        :raises SoraContentError: its size differs
         """
         expected, declared = _measures(headers)
         if None not in (expected, self.expected_bytes) and expected != self.expected_bytes:
@@ -156,12 +158,12 @@ class ContentCheck:
         self.expected_bytes, self._declared = expected or self.expected_bytes, declared or self._declared
         self.version = _strong_tag(headers)
 
-    def begins_with(self, digest: bytes) -> bool:
-        """Whether what has come so far has this SHA-256."""
+    def starts_with(self, digest: bytes) -> bool:
+        """Whether the bytes so far have this SHA-256."""
         return self._digest.digest() == digest
 
     def changed(self) -> SoraContentError:
-        """The error for content that is no longer what its beginning was."""
+        """The error for content that is another version than its beginning."""
         return SoraContentError(f"{self._describe()} changed on the server while it was read")
 
     def _describe(self) -> str:
@@ -171,20 +173,20 @@ class ContentCheck:
 def read(
     request: DownloadContent, policy: RequestRetryPolicy, jitter: Jitter, on_open: OnOpen, low_speed: LowSpeed
 ) -> Flow[Content]:
-    """Read a video's content, checking it on the way. Whatever breaks, opening or reading, is taken up again.
+    """Read and check a video's content. After a failure, of opening or of reading, it is resumed.
 
-    Attempts are counted from the last byte that came. What was handed on stays handed on: it is continued by a part of
-    the same version (``Range`` with ``If-Range``) or by the whole once more, whose beginning has to be the same.
+    Attempts are counted from the last byte that came. Emitted bytes are never emitted again: the rest is requested as a
+    part of the same version (``Range`` with ``If-Range``), or the whole is read again, and its beginning must be equal.
 
-    :param on_open: told the size in bytes, where the server says it, once there is content
-    :param low_speed: content that comes slower is taken for broken
-    :raises SoraContentError: what came is not whole or not of the variant's type, changed meanwhile, or is too slow
-    :raises SoraStatusError: the server refuses
+    :param on_open: called with the size in bytes, or None where the server does not state it, once content is open
+    :param low_speed: slower content counts as a broken connection
+    :raises SoraContentError: the content is incomplete, not of the variant's type, changed meanwhile, or is too slow
+    :raises SoraStatusError: the server rejects the request
     :raises SoraConnectionError: the connection broke too often
     """
     check: ContentCheck | None = None
     meter = ThroughputMeter(low_speed, policy.attempts)
-    attempt = breaks = 0
+    attempt = failures = 0
     while True:
         attempt += 1
         try:
@@ -201,27 +203,27 @@ def read(
                 chunk = yield from next_chunk(request, meter)
             return check.finish()
         except SoraError as error:
-            breaks += 1
+            failures += 1
             pause = retry_pause(policy, error, attempt, paid=False, jitter=jitter())
-            if pause is None or breaks > _MAX_BREAKS:
+            if pause is None or failures > _MAX_FAILURES:
                 raise
         yield Sleep(pause)
 
 
 def _resume(request: DownloadContent, check: ContentCheck, meter: ThroughputMeter) -> Flow[bytes]:
-    """The first bytes behind those that have come."""
+    """The first bytes after those that have come."""
     response, chunk = yield from open_content(request, check.part(), meter)
     if check.is_continued_by(response):
         return chunk
     if response.status_code != 200:
         response, chunk = yield from open_content(request, {}, meter)
     chunk = yield from _skip(request, check, chunk, meter)
-    check.go_on_as(response.headers)
+    check.continue_as(response.headers)
     return chunk
 
 
 def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes, meter: ThroughputMeter) -> Flow[bytes]:
-    """Read again what has been handed on already; the first bytes behind it."""
+    """Read the emitted bytes again and compare them; returns the first bytes after them."""
     left = check.size
     digest = hashlib.sha256()
     while left and chunk:
@@ -229,20 +231,20 @@ def _skip(request: DownloadContent, check: ContentCheck, chunk: bytes, meter: Th
         digest.update(known)
         left -= len(known)
         chunk = chunk or (yield from next_chunk(request, meter))
-    if left or not check.begins_with(digest.digest()):
+    if left or not check.starts_with(digest.digest()):
         raise check.changed()
     return chunk
 
 
 def _measures(headers: Mapping[str, str]) -> tuple[int | None, bytes | None]:
-    """Size and SHA-256 that an answer states of its body; neither is that of the bytes where these are encoded."""
+    """The size and SHA-256 that a response states; None for an encoded body, to which they do not apply."""
     if "content-encoding" in headers:
         return None, None
     return _number(headers.get("content-length", "")), _declared_sha256(headers)
 
 
 def _strong_tag(headers: Mapping[str, str]) -> str | None:
-    """The ``ETag``, where it tells versions apart byte by byte and can be sent back."""
+    """The ``ETag``, if it is a strong validator and can be sent back."""
     etag = headers.get("etag", "")
     return etag if re.fullmatch(r'"[!-~]+"', etag) else None
 
@@ -252,7 +254,7 @@ def _number(text: str) -> int | None:
 
 
 def _declared_sha256(headers: Mapping[str, str]) -> bytes | None:
-    """The digest that a server (RFC 9530, RFC 3230) or the object store behind it states."""
+    """The digest that a server (RFC 9530, RFC 3230), or the object store behind it, states."""
     named = ", ".join(headers.get(name, "") for name in ("repr-digest", "digest"))
     found = re.search(r"sha-256=:?([A-Za-z0-9+/]{43}=)", named, re.IGNORECASE)
     plain = re.fullmatch(r"([A-Za-z0-9+/]{43}=)", headers.get("x-amz-checksum-sha256", ""))

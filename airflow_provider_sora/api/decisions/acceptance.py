@@ -51,8 +51,12 @@ def _by_status(error: SoraStatusError) -> Acceptance:
     is_refused = (400 <= error.status_code < 500 and error.status_code != 408) or error.status_code == 501
     if is_refused or is_busy(error):
         return Acceptance.NO
-    has_time = error.status_code == 503 and error.retry_after_seconds is not None
-    return Acceptance.UNLIKELY if has_time else Acceptance.PERHAPS
+    return Acceptance.UNLIKELY if asks_to_wait(error) else Acceptance.PERHAPS
+
+
+def asks_to_wait(error: SoraStatusError) -> bool:
+    """Whether a response is 503 with ``Retry-After``."""
+    return error.status_code == 503 and error.retry_after_seconds is not None
 
 
 def is_busy(error: SoraError) -> bool:

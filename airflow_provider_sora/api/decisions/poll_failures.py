@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from airflow_provider_sora.api.decisions.acceptance import asks_to_wait
 from airflow_provider_sora.api.protocol.error_mapping import is_no_route
 from airflow_provider_sora.exceptions import (
     SoraAuthError,
@@ -52,7 +53,7 @@ def _kind_of_status(error: SoraStatusError) -> FailureKind:
 def is_throttled(error: Exception) -> bool:
     """Whether a server wants fewer requests: no failure of the job that was asked for."""
     if isinstance(error, SoraServerError):
-        return error.status_code == 503 and error.retry_after_seconds is not None
+        return asks_to_wait(error)
     return isinstance(error, SoraRateLimitError)
 
 

@@ -1,4 +1,4 @@
-"""Reading a whole answer within a total time and size, however it drips or unpacks."""
+"""Reads a whole response within a total time and size, however slowly it comes and however far it decompresses."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from airflow_provider_sora.api.http.decompression import Unpacker
+from airflow_provider_sora.api.http.decompression import Decompressor
 
 MAX_JSON_BYTES = 64 * 1024 * 1024  # after decoding; the longest list page known takes a few MiB
 MAX_ERROR_BYTES = 64 * 1024
 
 
-class _Kept:
-    """What of a body is kept, piece by piece."""
+class _Collector:
+    """Collects the decompressed chunks of a body, up to the limit."""
 
     def __init__(self, response: httpx.Response) -> None:
         self._is_error = response.status_code >= 300
-        self._unpacker = _unpacker(response)
+        self._decompressor = _decompressor(response)
         self._chunks: list[bytes] = []
         self._size = 0
 
     def add(self, raw: bytes) -> bool:
-        """Keep a piece; whether any more is wanted.
+        """Add a chunk; returns whether more is needed.
 
-        :raises httpx.RequestError: it cannot be unpacked, or is too large for an answer
+        :raises httpx.RequestError: it cannot be decompressed, or the body is too large
         """
-        return all(self._keep(chunk) for chunk in self._unpacker.feed(raw))
+        return all(self._keep(chunk) for chunk in self._decompressor.feed(raw))
 
     def _keep(self, chunk: bytes) -> bool:
         self._chunks.append(chunk)
@@ -36,7 +36,7 @@ class _Kept:
         if self._is_error:
             return self._size < MAX_ERROR_BYTES
         if self._size > MAX_JSON_BYTES:
-            raise httpx.DecodingError(f"the answer is larger than {MAX_JSON_BYTES} bytes")
+            raise httpx.DecodingError(f"the response is larger than {MAX_JSON_BYTES} bytes")
         return True
 
     def body(self) -> bytes:
@@ -44,50 +44,50 @@ class _Kept:
         return whole[:MAX_ERROR_BYTES] if self._is_error else whole
 
 
-def _unpacker(response: httpx.Response) -> Unpacker:
-    return Unpacker("" if response.is_stream_consumed else response.headers.get("content-encoding", ""))
+def _decompressor(response: httpx.Response) -> Decompressor:
+    return Decompressor("" if response.is_stream_consumed else response.headers.get("content-encoding", ""))
 
 
 def read(response: httpx.Response, ends_at: float, clock: Callable[[], float]) -> bytes:
-    """The body, decoded; of an error only its beginning.
+    """The decoded body; for an error only its beginning.
 
-    A silence ends by the request's own timeout; in between the clock is asked.
+    The request's timeouts limit each read; the total is checked after each chunk.
 
-    :raises httpx.RequestError: it did not come whole before `ends_at`, or is too large
+    :raises httpx.RequestError: it was not complete before `ends_at`, or is too large
     """
-    kept = _Kept(response)
-    # A transport in place of the network may have read the body already, and unpacked it.
+    collector = _Collector(response)
+    # A transport in place of the network may have read and decoded the body already.
     for chunk in [response.content] if response.is_stream_consumed else response.iter_raw():
-        if not kept.add(chunk):
+        if not collector.add(chunk):
             break
         if clock() > ends_at:
-            raise httpx.ReadTimeout("the answer was not whole within the total time limit")
-    return kept.body()
+            raise httpx.ReadTimeout("the response was not complete within the total time limit")
+    return collector.body()
 
 
 async def read_async(response: httpx.Response) -> bytes:
-    """The body, decoded; of an error only its beginning. Whoever reads limits the time, see `within`.
+    """The decoded body; for an error only its beginning. The caller limits the time with `within`.
 
     :raises httpx.RequestError: the connection broke, or the body is too large
     """
-    kept = _Kept(response)
+    collector = _Collector(response)
     if response.is_stream_consumed:
-        kept.add(response.content)
-        return kept.body()
+        collector.add(response.content)
+        return collector.body()
     async for chunk in response.aiter_raw():
-        if not kept.add(chunk):
+        if not collector.add(chunk):
             break
-    return kept.body()
+    return collector.body()
 
 
 @asynccontextmanager
 async def within(seconds: float | None) -> AsyncIterator[None]:
-    """Limit the time of an exchange as a whole; None: no limit.
+    """Limit the total time of an exchange; None: no limit.
 
-    :raises httpx.ReadTimeout: it has passed
+    :raises httpx.ReadTimeout: the limit has passed
     """
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise httpx.ReadTimeout(f"no whole answer within {seconds:g} s") from None
+        raise httpx.ReadTimeout(f"no complete response within {seconds:g} s") from None

@@ -1,4 +1,4 @@
-"""Where a server is and how to talk to it."""
+"""The configuration of a client: the server, and how requests are sent to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_sora.api.protocol.encoding import Encoding
 from airflow_provider_sora.exceptions import SoraConfigError
 
 AuthScheme = Literal["bearer", "api-key", "none"]
-_MOST_SECONDS = 86_400  # sockets take no time limit of any length
+_MAX_SECONDS = 86_400  # sockets do not accept any timeout
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 NO_HOST = (
@@ -28,9 +28,9 @@ NO_HOST = (
 
 @dataclass(frozen=True)
 class LowSpeed:
-    """What is too slow, as curl's options of that name say it.
+    """The speed below which content is too slow, like curl's ``--speed-limit`` and ``--speed-time``.
 
-    :param bytes_per_second: the least; 0 for no limit
+    :param bytes_per_second: the minimum; 0: no limit
     :param seconds: over how long it is measured
     """
 
@@ -40,23 +40,23 @@ class LowSpeed:
 
 @dataclass(frozen=True)
 class SoraConfig:
-    """A server and the way to it.
+    """A server, and how requests are sent to it.
 
     :param base_url: scheme, host and path up to and including the version, for example ``https://host/v1``
     :param api_key: sent to this server and to no other
     :param auth: ``bearer`` (``Authorization: Bearer``), ``api-key`` (the header of that name, as Azure wants), ``none``
     :param headers: sent with every request
     :param query: query parameters sent with every request, for example ``api-version``
-    :param timeout_seconds: for reading and writing: the longest silence, not the length of a whole download
-    :param connect_timeout_seconds: for making the connection
-    :param total_timeout_seconds: for one exchange of JSON from its first byte to its last; not for a video's content
-    :param low_speed_limit: bytes per second; content that comes slower is taken for broken. 0: no limit
-    :param low_speed_seconds: over how long that is measured
-    :param encoding: how bodies are sent: ``auto`` (JSON, a form once a file is in it, and the other one where the
-        server cannot read that), ``json`` or ``multipart``
-    :param allow_private_urls: fetch URLs that lead to local or private addresses
+    :param timeout_seconds: read/write timeout; limits each pause in a transfer, not the duration of a download
+    :param connect_timeout_seconds: connect timeout
+    :param total_timeout_seconds: limit for a whole request and response; not for a video's content
+    :param low_speed_limit: bytes per second; slower content counts as a broken connection. 0: no limit
+    :param low_speed_seconds: over how long the speed is measured
+    :param encoding: how bodies are sent: ``auto`` (JSON, or a form for files, and the other one if the server
+        cannot parse that), ``json`` or ``multipart``
+    :param allow_private_urls: fetch URLs with local or private addresses
     :param allowed_paths: files and folders of this machine that a video may start from; None: all
-    :param requests_per_minute: how often the looks of all waits may ask this server, from one triggerer; None: no limit
+    :param requests_per_minute: limit for the status checks of one triggerer; None: no limit
     :param verify: check the server's certificate; or the path of a CA bundle to check it against
     """
 
@@ -78,7 +78,7 @@ class SoraConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_key", (self.api_key or "").strip() or None)
-        # Space around a value is no part of it (RFC 9110, 5.5), and h11 refuses it in words that repeat the value.
+        # Space around a value is not part of it (RFC 9110, 5.5), and the error of h11 would repeat the value.
         object.__setattr__(self, "headers", {name: value.strip() for name, value in self.headers.items()})
         masking.remember(self.api_key, [*self.headers.items(), *self.query.items()])
         object.__setattr__(self, "base_url", normalize_base_url(self.base_url))
@@ -90,9 +90,9 @@ class SoraConfig:
         if self.requests_per_minute is not None and not 0 < self.requests_per_minute < math.inf:
             raise SoraConfigError(f"requests_per_minute is {self.requests_per_minute!r}; it has to be more than 0")
         for name in ("timeout_seconds", "connect_timeout_seconds", "total_timeout_seconds", "low_speed_seconds"):
-            if not 0 < getattr(self, name) <= _MOST_SECONDS:
+            if not 0 < getattr(self, name) <= _MAX_SECONDS:
                 raise SoraConfigError(
-                    f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds and at most {_MOST_SECONDS}"
+                    f"{name} is {getattr(self, name)!r}; it has to be more than 0 seconds and at most {_MAX_SECONDS}"
                 )
         if self.low_speed_limit < 0:
             raise SoraConfigError(f"low_speed_limit is {self.low_speed_limit!r}; it has to be 0 or more")
@@ -108,23 +108,23 @@ class SoraConfig:
                 )
         for header in self.headers:
             if not _TOKEN.fullmatch(header):
-                raise SoraConfigError(f"headers has {masking.quoted(header)}, which is no name of a header")
+                raise SoraConfigError(f"headers has {masking.quoted(header)}, which is not a valid header name")
         for parameter in (*self.query, *self.query.values()):
             if any("\ud800" <= character <= "\udfff" for character in parameter):
-                raise SoraConfigError(f"query has {masking.quoted(parameter)}, which is not text that a URL can hold")
+                raise SoraConfigError(f"query has {masking.quoted(parameter)}, which cannot be part of a URL")
 
     @property
     def low_speed(self) -> LowSpeed:
-        """How slow content may be."""
+        """The speed below which content is too slow."""
         return LowSpeed(self.low_speed_limit, self.low_speed_seconds)
 
     @property
     def timeout(self) -> httpx.Timeout:
-        """The time limits, as httpx takes them."""
+        """The timeouts, for httpx."""
         return httpx.Timeout(self.timeout_seconds, connect=self.connect_timeout_seconds)
 
     def all_headers(self) -> dict[str, str]:
-        """Headers of every request to this server, the key included."""
+        """The headers of every request to this server, including the key."""
         headers = {"Accept": "application/json", "User-Agent": f"airflow-provider-sora/{__version__}", **self.headers}
         if self.api_key and self.auth == "bearer":
             headers["Authorization"] = f"Bearer {self.api_key}"
@@ -136,7 +136,7 @@ class SoraConfig:
 def normalize_base_url(text: str) -> str:
     """The base URL with scheme and version: ``host:8000`` is ``https://host:8000/v1``, ``http://host/v1/`` stays.
 
-    :raises SoraConfigError: there is no host in it
+    :raises SoraConfigError: it is not a base URL
     """
     text = (text or "").strip()
     if not text:
@@ -151,8 +151,8 @@ def normalize_base_url(text: str) -> str:
         usable = False
     if not usable or parts.query or parts.fragment or "@" in text:
         raise SoraConfigError(
-            f"{_shown(text)} is no base URL: it has to be http:// or https://, a host, perhaps a port and a path, "
-            "without user, query or fragment (the key belongs in Password, query parameters in Extra)"
+            f"{_shown(text)} is not a base URL: it has to be http:// or https://, a host, perhaps a port and a path, "
+            "without user, query and fragment (put the key into Password, query parameters into Extra)"
         )
     path = parts.path.rstrip("/")
     if not re.search(r"/v\d+\w*$", path):
@@ -161,6 +161,6 @@ def normalize_base_url(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """What was given as base URL; of one with an ``@`` only what is behind the last: a key may have any character."""
+    """The given base URL, without everything before its last ``@``: a key may have any character."""
     scheme, _, rest = text.partition("://")
     return masking.quoted(masking.bare_url(f"{scheme}://{rest.rpartition('@')[2]}"))

@@ -1,7 +1,4 @@
-"""Each exchange with the server, written once.
-
-The two clients are drivers of the same flows (`steps`), so sync and async cannot drift apart.
-"""
+"""Each exchange with the server, written once for both clients, which drive the same flows (`steps`)."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ Jitter: TypeAlias = Callable[[], float]
 
 
 def exchange(request: Request[ResponseT], limit_seconds: float | None = None) -> Flow[tuple[ResponseT, Response]]:
-    """Send a request once and read its answer.
+    """Send a request once and parse its response.
 
-    :param limit_seconds: how long that may take altogether; None: what the connection allows
-    :raises SoraError: whatever became of it, in a class of its own
+    :param limit_seconds: total time limit; None: that of the connection
+    :raises SoraError: the request failed
     """
     try:
         response = yield from negotiation.send(request, limit_seconds)
@@ -37,9 +34,9 @@ def exchange(request: Request[ResponseT], limit_seconds: float | None = None) ->
         raise connection_error(str(request), error, paid=request.paid) from error
     if response.status_code < 300:
         return request.parse(response.body), response
-    hidden = request.parse_error_body(response.body, response.status_code)
-    if hidden is not None:
-        return hidden, response
+    result = request.parse_error_body(response.body, response.status_code)
+    if result is not None:
+        return result, response
     raise status_error(request, response)
 
 
@@ -48,18 +45,18 @@ def call(
 ) -> Flow[ResponseT]:
     """Send a request, again where that is safe (`decisions.retry_pause`).
 
-    :param before_each: called each time before it is sent; what it raises ends the call
+    :param before_each: called each time before the request is sent; an error that it raises ends the call
     """
     attempt = 0
     while True:
         attempt += 1
         before_each()
         try:
-            answer, _ = yield from exchange(request)
+            result, _ = yield from exchange(request)
         except SoraError as error:
             pause = retry.retry_pause(policy, error, attempt, paid=request.paid, jitter=jitter())
             if pause is None:
                 raise
         else:
-            return answer
+            return result
         yield Sleep(pause)

@@ -1,4 +1,4 @@
-"""From steps to HTTP requests, and from responses to replies."""
+"""Builds httpx requests from steps, and parses httpx responses."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from airflow_provider_sora.api.protocol.error_mapping import date_seconds
 from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraConfigError
 
-# What is packed may unpack to any size, and a file packed on the way would have another length than the file.
-_UNPACKED = {"Accept-Encoding": "identity"}
-_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", **_UNPACKED}
+# A compressed body may decompress to any size, and a compressed file would have another length than the file.
+_UNCOMPRESSED = {"Accept-Encoding": "identity"}
+_CONTENT_HEADERS: dict[str, str] = {"Accept": "*/*", **_UNCOMPRESSED}
 
 
 def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
@@ -36,7 +36,7 @@ def ssl_context(config: SoraConfig) -> ssl.SSLContext | bool:
 
 
 class HttpCodec:
-    """From steps to HTTP and back, as far as nobody has to wait for it."""
+    """Builds httpx requests from steps, and parses httpx responses, without any I/O."""
 
     def __init__(self, config: SoraConfig, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.config = config
@@ -54,24 +54,24 @@ class HttpCodec:
                 f"{self.config.base_url}{request.path()}",
                 params=httpx.QueryParams({**self.config.query, **request.query()}),
                 headers=self.config.all_headers()
-                | _UNPACKED
+                | _UNCOMPRESSED
                 | (_CONTENT_HEADERS | dict(step.headers) if isinstance(step, Open) else {}),
                 extensions=self._extensions(self.limit(step) if isinstance(step, Send) else None),
                 **encode(request, self._encoding(step)),
             )
-        except httpx.InvalidURL as error:  # longer than httpx takes
+        except httpx.InvalidURL as error:  # longer than httpx allows
             raise SoraConfigError(
                 f"{request.method} {masking.quoted(request.path())} cannot be sent: {error}"
             ) from None
 
     def _encoding(self, step: Send | Open) -> Encoding:
-        asked = step.encoding if isinstance(step, Send) else None
-        if asked is not None or self.config.encoding != "auto":
-            return asked or self.config.encoding
+        forced = step.encoding if isinstance(step, Send) else None
+        if forced is not None or self.config.encoding != "auto":
+            return forced or self.config.encoding
         return negotiation.learned(step.request, self.config.base_url)
 
     def build_public_request(self, step: OpenUrl) -> httpx.Request:
-        """For a URL that was named by somebody else; looks a name up, so not for an event loop."""
+        """The request for a URL on any host; resolves its name, so it must not be called on an event loop."""
         if step.trusted and public_urls.is_same_server(step.url, self.config.base_url):
             headers = self.config.all_headers() | _CONTENT_HEADERS | dict(step.headers)
             return httpx.Request("GET", step.url, headers=headers, extensions=self._extensions())
@@ -84,7 +84,7 @@ class HttpCodec:
 
     def parse_response(self, response: httpx.Response, body: bytes, url: str = "") -> Response:
         server_time = date_seconds(response.headers.get("date", ""))
-        if server_time is not None and not url:  # another host's clock is no matter
+        if server_time is not None and not url:  # the clock of another host is not the server's
             self.clock_offset_seconds = server_time - self.clock()
             self.knows_server_clock = True
         url = url or str(response.request.url)
@@ -92,16 +92,16 @@ class HttpCodec:
         return Response(self.clock(), response.status_code, response.headers, body, url, self.monotonic(), sent_as)
 
     def now(self) -> Response:
-        """Just the time."""
+        """The times only."""
         return Response(self.clock(), monotonic=self.monotonic())
 
     def limit(self, step: Send) -> float:
-        """How many seconds the exchange may take altogether."""
+        """The total time limit of a step, in seconds."""
         allowed = self.config.total_timeout_seconds
         return allowed if step.limit_seconds is None else min(allowed, step.limit_seconds)
 
     def step_limit(self, step: Step) -> float | None:
-        """How many seconds a step may take, however seldom the server falls silent; None: as many as it needs."""
+        """The total time limit of a step, in seconds, even if the server keeps sending; None: no limit."""
         match step:
             case Send():
                 return self.limit(step)
@@ -117,7 +117,7 @@ class HttpCodec:
 
     def _extensions(self, limit: float | None = None) -> dict[str, Any]:
         timeouts = self.config.timeout.as_dict()
-        if limit is not None:  # no single silence has to last longer than the whole
+        if limit is not None:  # no timeout has to be longer than the total
             timeouts = {name: min(limit, seconds or limit) for name, seconds in timeouts.items()}
         return {"timeout": timeouts}
 

@@ -1,6 +1,6 @@
-"""Whether the list shows jobs that the server says it does not know: asked before a paid job is given up.
+"""Searches the list for jobs for which the server answers 404, before a paid job is given up.
 
-A server whose database lags, or a gateway with several servers behind it, answers 404 to a job that its list shows.
+A server whose database lags, or a gateway in front of several servers, answers 404 for a job that its list shows.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from airflow_provider_sora.api.protocol.models import Video, VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraError
 
-MAX_PAGES = 200  # of one reading, whatever a server says of more
+MAX_PAGES = 200  # of one search, even if the server states that more follow
 
 
 class JobSearch:
-    """One reading of the list for some jobs, page by page: send `next`, then `take` the page or `fail`.
+    """One search of the list for some jobs, page by page: send `next`, then `take` the page or `fail`.
 
-    Only a list that was read to its end says that a job is absent; where a server has no list, its answer to the job
-    itself is all there is.
+    Only a list that was read to its end proves that a job is absent; where a server has no list, its response to the
+    job itself decides.
     """
 
     def __init__(self, video_ids: Iterable[str]) -> None:
@@ -34,12 +34,12 @@ class JobSearch:
 
     @property
     def next(self) -> ListVideos | None:
-        """The page to read next; None when the reading is over."""
-        goes_on = self._missing and self._pages_left and not self._has_failed
-        return self._pages.next if goes_on else None
+        """The page to read next; None when the search has ended."""
+        continues = self._missing and self._pages_left and not self._has_failed
+        return self._pages.next if continues else None
 
     def take(self, page: VideoPage) -> None:
-        """Take a page."""
+        """Search a page."""
         self._pages_left -= 1
         for video in self._pages.take(page):
             job = canonical_id(video.id)
@@ -49,12 +49,12 @@ class JobSearch:
         self._is_complete = self._pages.complete
 
     def fail(self, error: Exception) -> None:
-        """Take that a page could not be read, which ends the reading."""
+        """Record that a page could not be read, which ends the search."""
         self._has_failed = True
         self._is_complete = isinstance(error, SoraError) and has_no_list(error)
 
     def result(self, video_id: str) -> Video | Presence:
-        """What the reading says of a job; a video has the id that it was asked for by."""
+        """The outcome for a job; a found video has the requested id."""
         video = self._found.get(canonical_id(video_id))
         if video is not None:
             return video.model_copy(update={"id": video_id})

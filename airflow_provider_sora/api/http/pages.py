@@ -1,4 +1,4 @@
-"""Reading a server's list page by page."""
+"""Reads a server's list page by page."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from airflow_provider_sora.api.protocol.models import Video, VideoPage
 from airflow_provider_sora.api.protocol.requests import ListVideos
 from airflow_provider_sora.exceptions import SoraResponseError
 
-PAGE_LENGTH = 100  # the most that the API hands out
-MAX_PAGES = 1000  # whatever a server says of more
+PAGE_LENGTH = 100  # the API's maximum
+MAX_PAGES = 1000  # even if the server states that more follow
 
 
 class Pages:
-    """The list, page by page, ended by whatever a server does: no next id, an id again, a page without new ids.
+    """The list, page by page; it ends at a page without a next id or without new ids, whatever the server states.
 
     :ivar next: the request for the next page; None at the end
-    :ivar complete: whether the list was read to its end, by all that can be told: the server said that no more
-        follows, and every page that it had announced brought something new
+    :ivar complete: whether the list was read to its end: the server stated that no page follows, and every page that it
+        had announced had new videos
     """
 
     def __init__(self, first: ListVideos) -> None:
@@ -35,20 +35,20 @@ class Pages:
         """
         self._count += 1
         if self._count > MAX_PAGES:
-            raise SoraResponseError(f"GET /videos has not ended after {MAX_PAGES} pages: this server's list has no end")
+            raise SoraResponseError(f"GET /videos has not ended after {MAX_PAGES} pages: its list does not end")
         unseen = {video.id: video for video in page.data if video.id not in self._seen}
         new = list(unseen.values())
         self._seen.update(video.id for video in new)
-        after = page.last_id if page.says_more else next((video.id for video in reversed(page.data)), None)
-        goes_on = (page.has_more or not self._is_last(page)) and new and after
-        self.next = self._first.model_copy(update={"after": after}) if goes_on else None
-        # A page that was announced and brings nothing new: the server lost its place in the list.
+        after = page.last_id if page.states_more else next((video.id for video in reversed(page.data)), None)
+        continues = (page.has_more or not self._is_last(page)) and new and after
+        self.next = self._first.model_copy(update={"after": after}) if continues else None
+        # An announced page without new videos: the server has lost its position in the list.
         self.complete = not page.has_more and self._is_last(page) and bool(new or not self._announced)
         self._announced = page.has_more
         return iter(new)
 
     def _is_last(self, page: VideoPage) -> bool:
-        """Whether nothing follows. Where a server does not say (SGLang), only an empty page shows it: it may hold fewer
-        on a page than it was asked for.
+        """Whether no page follows. Where a server does not state it (SGLang), only an empty page shows it: a page may
+        have fewer videos than requested.
         """
-        return page.says_more or not page.data
+        return page.states_more or not page.data

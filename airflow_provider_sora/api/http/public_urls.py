@@ -1,7 +1,7 @@
-"""URLs that somebody else names: a server's redirect or `url` field, a user's picture.
+"""Guards against server-side request forgery by URLs from a server (a redirect, a `url` field) or a user (an image).
 
-They are fetched without any key, and only from public addresses: otherwise whoever chooses the URL could read what only
-this machine can reach. The address that was checked is the one connected to, so a name cannot change in between.
+They are fetched without any key, and only from public addresses: otherwise the author of the URL could read what only
+this machine can reach. The address that was checked is the one connected to, so that a name cannot change in between.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from airflow_provider_sora.masking import bare_url, quoted
 
 @dataclass(frozen=True)
 class PublicUrl:
-    """Where to connect to for a URL, and under which name."""
+    """A URL with its checked address, and the name of its host."""
 
     url: httpx.URL
     host: str
 
     @property
     def extensions(self) -> dict[str, str]:
-        """For httpx: check the certificate for the name, not for the address."""
+        """For httpx: verify the certificate for the name, not for the address."""
         return {"sni_hostname": self.host}
 
 
@@ -41,22 +41,20 @@ def is_same_server(url: str, base_url: str) -> bool:
 
 
 def join(base: str, location: str) -> str:
-    """Where a redirect leads.
+    """The target of a redirect.
 
-    :raises SoraConfigError: the location cannot be read as a URL
+    :raises SoraConfigError: the location is not a valid URL
     """
     try:
         return urljoin(base, location)
     except ValueError:
-        raise SoraConfigError(
-            f"{bare_url(base)} redirects to {quoted(location)}, which cannot be read as a URL"
-        ) from None
+        raise SoraConfigError(f"{bare_url(base)} redirects to {quoted(location)}, which is not a valid URL") from None
 
 
 def resolve_public_url(url: str, *, allow_private: bool) -> PublicUrl:
-    """Where a URL leads; looks its name up, so not for an event loop.
+    """Resolve and check a URL; must not be called on an event loop.
 
-    :raises SoraConfigError: it is not http(s), is unknown, or leads to an address that is not public
+    :raises SoraConfigError: it is not http(s), its host is unknown, or an address of its host is not public
     """
     parsed = _parse(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
@@ -68,7 +66,7 @@ def resolve_public_url(url: str, *, allow_private: bool) -> PublicUrl:
 
 
 def _parse(url: str) -> httpx.URL:
-    """A URL whose parts can all be read: httpx leaves the port's range and the host's punycode to whoever uses them."""
+    """A URL with all parts checked: httpx parses one without checking the port's range and the host's punycode."""
     try:
         parsed = httpx.URL(url)
         _ = parsed.host
@@ -76,7 +74,7 @@ def _parse(url: str) -> httpx.URL:
             return parsed
     except (httpx.InvalidURL, ValueError):
         pass
-    raise SoraConfigError(f"{bare_url(url)!r} cannot be fetched: it cannot be read as a URL")
+    raise SoraConfigError(f"{bare_url(url)!r} cannot be fetched: it is not a valid URL")
 
 
 def _public_address(url: httpx.URL) -> str:
@@ -88,28 +86,28 @@ def _public_address(url: httpx.URL) -> str:
     for address in addresses:
         if not is_public(address.partition("%")[0]):
             raise SoraConfigError(
-                f"{bare_url(url)} is not fetched: {url.host} is the local or private address {address}. "
-                "If that is meant, set allow_private_urls in the connection's Extra"
+                f"{bare_url(url)} is not fetched: {url.host} has the local or private address {address}. "
+                "To fetch it anyway, set allow_private_urls in the connection's Extra"
             )
     return addresses[0]
 
 
-# Addresses that Python's `is_global` takes for public in one version or another, and that lead to this machine's own
-# network, to its cloud or nowhere. Source: IANA's special-purpose address registries, unless another one is named.
+# Addresses that `is_global` of some Python versions counts as public, but that belong to this machine's network or
+# cloud, or are unused. Source: IANA's special-purpose address registries, unless another one is named.
 _NOT_PUBLIC = (
     ip_network("168.63.129.16/32"),  # Azure's host: learn.microsoft.com, "What is IP address 168.63.129.16?"
     ip_network("192.0.0.0/24"),  # IETF protocol assignments; 192.0.0.192 is Oracle Cloud's metadata
     ip_network("192.88.99.0/24"),  # 6to4 relay anycast, withdrawn
     ip_network("240.0.0.0/4"),
 )
-# The only range that IPv6 addresses of the public internet are from: what is outside is never public (RFC 4291).
+# The range of all public IPv6 addresses (RFC 4291).
 _GLOBAL_UNICAST = ip_network("2000::/3")
 _NAT64 = ip_network("64:ff9b::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)  # the third quarter of an address that ends with an IPv4 address (RFC 5214)
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the public internet; one that embeds IPv4 addresses is what these are."""
+    """Whether an address is public; one that embeds IPv4 addresses is public if these are."""
     address = ipaddress.ip_address(text)
     if isinstance(address, IPv4Address):
         return _is_public_ipv4(address)
@@ -124,7 +122,7 @@ def _is_public_ipv4(address: IPv4Address) -> bool:
 
 
 def _embedded(address: IPv6Address) -> tuple[list[IPv4Address], bool]:
-    """The IPv4 addresses inside, and whether packets go to them alone."""
+    """The embedded IPv4 addresses, and whether packets go only to them."""
     last = IPv4Address(int(address) & 0xFFFFFFFF)
     if address.ipv4_mapped or address in _NAT64:
         return [last], True

@@ -1,4 +1,4 @@
-"""The body of an answer, bytes as they come."""
+"""The body of a response, as a stream of bytes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import httpcore
 import httpx
 
-# Reading through httpx costs about four times the CPU of the bare connection: worth going around for large bodies only.
+# Reading through httpx costs about four times the CPU of reading the connection, which pays for large bodies only.
 _LARGE_BYTES = 1024 * 1024
 _READ_BYTES = 1048576
 
 
 class ResponseBody:
-    """The body being read, if any.
+    """The body that is being read, if any.
 
-    A large body of known length is read from the connection itself (httpx's ``network_stream``) once httpx has handed
-    out what it had read along with the head. Such a connection is not used again.
+    A large body of known length is read from the connection itself (httpx's ``network_stream``) after the bytes that
+    httpx has read together with the headers. Such a connection is not used again.
     """
 
     response: httpx.Response
@@ -56,7 +56,7 @@ class ResponseBody:
             if not chunk:
                 raise httpx.RemoteProtocolError(f"the connection was closed, {left} bytes are missing")
         except httpx.RequestError:
-            # As httpx does: it may still be open, and a server that has no other would not answer the next request.
+            # As httpx does: the connection may be open, and a server with one connection only would not accept another.
             self.response.close()
             raise
         self._left = left - len(chunk)
@@ -74,7 +74,7 @@ class ResponseBody:
 
 
 class AsyncResponseBody:
-    """The body being read on an event loop, if any."""
+    """The body that is being read on an event loop, if any."""
 
     response: httpx.Response
     _chunks: AsyncIterator[bytes]
@@ -92,7 +92,7 @@ class AsyncResponseBody:
 
 
 def _plain_length(response: httpx.Response) -> int:
-    """How many bytes follow the head, where nothing is wrapped around them; otherwise 0."""
+    """The length of the body, if it is sent without transfer encoding; otherwise 0."""
     length = response.headers.get("content-length", "")
     if response.http_version != "HTTP/1.1" or "transfer-encoding" in response.headers or not length.isdigit():
         return 0

@@ -1,6 +1,6 @@
-"""The steps an exchange is made of, and what comes back from each.
+"""The steps of a flow, and the outcome of each.
 
-A flow is a generator of steps. Whoever drives it performs each and sends back a `Response`, or throws the error that
+A flow is a generator of steps. Its driver performs each step and sends back a `Response`, or throws the error that
 stopped it.
 """
 
@@ -22,10 +22,10 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Send:
-    """Send this request to the server and read the whole answer.
+    """Send this request to the server and read the whole response.
 
-    :param limit_seconds: how long that may take altogether; None: what the connection allows
-    :param encoding: in place of the connection's
+    :param limit_seconds: total time limit; None: that of the connection
+    :param encoding: in place of that of the connection
     """
 
     request: Request[Any]
@@ -35,9 +35,9 @@ class Send:
 
 @dataclass(frozen=True)
 class Open:
-    """Send this request to the server and stop behind the headers; the body is read by `Read`.
+    """Send this request to the server and read the response's headers; the body is read by `Read`.
 
-    :param headers: sent along, for a part of the body
+    :param headers: further headers, to request a part of the body
     """
 
     request: Request[Any]
@@ -46,10 +46,10 @@ class Open:
 
 @dataclass(frozen=True)
 class OpenUrl:
-    """Get what somebody named by its URL, on whatever host: without the key, and from public addresses only.
+    """Request a URL on any host: without the key, and from public addresses only.
 
-    :param trusted: the server itself named it, so that the key may go along where it is on the same server
-    :param headers: sent along, for a part of the body
+    :param trusted: the URL is from the server, so that the key may be sent if the URL is on the same server
+    :param headers: further headers, to request a part of the body
     """
 
     url: str
@@ -64,21 +64,21 @@ class Read:
 
 @dataclass(frozen=True)
 class Emit:
-    """Hand these bytes to whoever reads the content."""
+    """Pass these bytes to the reader of the content."""
 
     chunk: bytes
 
 
 @dataclass(frozen=True)
 class Sleep:
-    """Do nothing for so long."""
+    """Pause."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Now:
-    """Read the clock: the response holds only the time."""
+    """Read the clocks; the response has only the times."""
 
 
 Step: TypeAlias = Send | Open | OpenUrl | Read | Emit | Sleep | Now
@@ -87,8 +87,9 @@ Flow: TypeAlias = Generator[Step, Response, ResultT]
 
 
 def advance(flow: Flow[ResultT], outcome: Outcome | None) -> Step:
-    """Take a flow to its next step; `outcome` is what became of the last one, None to begin.
+    """Advance a flow to its next step.
 
+    :param outcome: of the step before; None to start the flow
     :raises StopIteration: the flow has ended; its result is in ``value``
     """
     if outcome is None:
@@ -96,3 +97,16 @@ def advance(flow: Flow[ResultT], outcome: Outcome | None) -> Step:
     if isinstance(outcome, Response):
         return flow.send(outcome)
     return flow.throw(outcome)
+
+
+def fail(flow: Flow[ResultT], error: SoraError) -> ResultT:
+    """Run a flow whose first step cannot be performed; returns its result.
+
+    :raises SoraError: the flow does not handle the error
+    """
+    try:
+        next(flow)
+        flow.throw(error)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise error

@@ -1,7 +1,7 @@
-"""A limit on the whole of what a thread does on its connections.
+"""A limit on the total time that a thread spends on its connections.
 
-httpx limits each silence. A server that sends a byte now and then, in a head or in the frame of a chunk, is never
-silent for long: here each read and write gets no more time than is left.
+httpx limits each read. A server that sends a byte now and then, in the headers or in the frame of a chunk, never
+reaches that timeout: here each read and write gets no more time than is left of the total.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Any
 import httpcore
 import httpx
 
-_now = threading.local()
+_limit = threading.local()
 
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Let everything that this thread sends and receives, on clients that were told so, end after so many seconds."""
-    _now.ends_at = None if seconds is None else time.monotonic() + seconds
+    """Limit the total time of what this thread sends and receives on clients prepared by `keep_time_limit`."""
+    _limit.ends_at = None if seconds is None else time.monotonic() + seconds
     try:
         yield
     finally:
-        _now.ends_at = None
+        _limit.ends_at = None
 
 
 def keep_time_limit(client: httpx.Client) -> None:
-    """Have a client's connections keep the limit.
+    """Make a client's connections keep the limit.
 
-    httpx has no public way to hand a network backend to its pools; where a newer one hides it better, each silence is
-    limited as before.
+    httpx has no public way to set the network backend of its pools; if a newer version stores it elsewhere, only each
+    read is limited.
     """
     for transport in (client._transport, *client._mounts.values()):
         pool: Any = getattr(transport, "_pool", None)
@@ -75,7 +75,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 def _shortened(timeout: float | None, error: type[Exception]) -> float | None:
-    ends_at: float | None = getattr(_now, "ends_at", None)
+    ends_at: float | None = getattr(_limit, "ends_at", None)
     if ends_at is None:
         return timeout
     left = ends_at - time.monotonic()

@@ -14,7 +14,6 @@ from airflow_provider_sora.api.http.job_search import JobSearch
 from airflow_provider_sora.api.http.steps import Flow, Now, Sleep
 from airflow_provider_sora.api.protocol.models import Video
 from airflow_provider_sora.api.protocol.requests import RetrieveVideo
-from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraError
 
 OnFailure: TypeAlias = Callable[[SoraError], object]
@@ -37,9 +36,10 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
     state = polling.on_monotonic_clock(state, epoch)
     response = yield Sleep(polling.first_poll(state, response.monotonic, jitter=jitter()))
     while True:
-        verdict = yield from _poll(state, response, on_change, _ignore, jitter, epoch)
+        limit = polling.poll_limit(state, response.monotonic)
+        verdict = yield from _poll(state, on_change, _ignore, limit, jitter, epoch)
         if isinstance(verdict, AskList):
-            verdict = yield from _ask_list(verdict, verdict.wait.deadline, jitter, epoch)
+            verdict = yield from _ask_list(verdict, verdict.wait.deadline, limit, jitter, epoch)
         if isinstance(verdict, polling.Done):
             return verdict.video
         if isinstance(verdict, polling.GiveUp):
@@ -48,20 +48,24 @@ def wait(state: Wait, on_change: OnChange, jitter: Jitter) -> Flow[Video]:
         response = yield Sleep(verdict.seconds)
 
 
-def check(state: Wait, on_change: OnChange, on_failure: OnFailure, jitter: Jitter) -> Flow[Decision]:
+def check(
+    state: Wait, on_change: OnChange, on_failure: OnFailure, limit_seconds: float, jitter: Jitter
+) -> Flow[Decision]:
     """Poll a job once, and decide as `wait` does; for those who wait by themselves, such as a sensor.
 
     :param state: with the failures of the checks before
     :param on_change: see `wait`
     :param on_failure: called with the error of a status check that failed
+    :param limit_seconds: how long each request may take altogether
     """
     response = yield Now()
     epoch = response.at - response.monotonic
     state = polling.on_monotonic_clock(state, epoch)
-    decision = yield from _poll(state, response, on_change, on_failure, jitter, epoch)
+    decision = yield from _poll(state, on_change, on_failure, limit_seconds, jitter, epoch)
     if isinstance(decision, AskList):
         response = yield Now()
-        decision = yield from _ask_list(decision, response.monotonic + LIST_SECONDS, jitter, epoch)
+        until = response.monotonic + LIST_SECONDS
+        decision = yield from _ask_list(decision, until, limit_seconds, jitter, epoch)
     if isinstance(decision, PollAgain):  # perhaps by another process
         return replace(decision, wait=polling.on_wall_clock(decision.wait, epoch))
     return decision
@@ -72,11 +76,11 @@ def _ignore(_: SoraError) -> None:
 
 
 def _poll(
-    state: Wait, before: Response, on_change: OnChange, on_failure: OnFailure, jitter: Jitter, epoch: float
+    state: Wait, on_change: OnChange, on_failure: OnFailure, limit_seconds: float, jitter: Jitter, epoch: float
 ) -> Flow[Verdict]:
     request = RetrieveVideo(video_id=state.video_id)
     try:
-        video, response = yield from flows.exchange(request, polling.poll_limit(state, before.monotonic))
+        video, response = yield from flows.exchange(request, limit_seconds)
     except SoraError as error:
         on_failure(error)
         response = yield Now()  # a failed poll may have taken until its own timeout
@@ -88,12 +92,12 @@ def _poll(
     )
 
 
-def _ask_list(asked: AskList, until: float, jitter: Jitter, epoch: float) -> Flow[Decision]:
+def _ask_list(asked: AskList, until: float, limit_seconds: float, jitter: Jitter, epoch: float) -> Flow[Decision]:
     search = JobSearch([asked.wait.video_id])
     response = yield Now()
     while search.next is not None and response.monotonic < until:
         try:
-            page, _ = yield from flows.exchange(search.next, polling.poll_limit(asked.wait, response.monotonic))
+            page, _ = yield from flows.exchange(search.next, limit_seconds)
         except SoraError as error:
             search.fail(error)
         else:

@@ -1,4 +1,4 @@
-"""From a request to what goes over the wire: JSON, or a multipart form for files and for servers that want one."""
+"""The body of a request: JSON, or a multipart form for files and for servers that require one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FormPart = tuple[str | None, str | bytes, str] | tuple[None, str]
 
 
 class RequestBody(TypedDict, total=False):
-    """What httpx takes: one of the two, or none."""
+    """A body as httpx takes it: one of the two, or none."""
 
     json: dict[str, Any]
     files: list[tuple[str, FormPart]]
@@ -26,7 +26,7 @@ class RequestBody(TypedDict, total=False):
 def encode(request: Request[Any], encoding: Encoding = "auto") -> RequestBody:
     """The body of a request.
 
-    :raises SoraConfigError: JSON was forced for a file that cannot be put into it
+    :raises SoraConfigError: JSON was set for a request with a file that does not fit into JSON
     """
     fields = request.fields()
     if not fields:
@@ -38,7 +38,7 @@ def encode(request: Request[Any], encoding: Encoding = "auto") -> RequestBody:
 
 
 def fits_json(request: Request[Any]) -> bool:
-    """Whether a request can be sent as JSON: a picture goes into it as a data URL, any other file does not."""
+    """Whether a request can be sent as JSON, which holds an image as a data URL and no other file."""
     return all(_fits_json(value) for value in request.fields().values())
 
 
@@ -56,7 +56,7 @@ def _json_value(request: Request[Any], name: str, value: Any) -> Any:
     if isinstance(value, InputFile):
         if not _fits_json(value):
             raise SoraConfigError(
-                f"{request}: {name} is a file, which does not go into JSON: set encoding to auto in the "
+                f"{request}: {name} is a file, which does not fit into JSON: set encoding to auto in the "
                 "connection's Extra, or name a video by its id"
             )
         return {"image_url": data_url(value)}

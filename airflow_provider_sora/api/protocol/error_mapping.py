@@ -1,4 +1,4 @@
-"""From what went wrong on the wire to an error of ours: the server's words in any shape, one class per meaning."""
+"""Maps httpx errors and error responses of any form to the classes in `exceptions`."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ _NOT_SENT = (
     httpx.LocalProtocolError,
 )
 
-# What frameworks and gateways say of a path that is not there.
+# The messages of frameworks and gateways for a path that does not exist.
 _NO_ROUTE = frozenset(
     {"", "not found", "404 not found", "404 page not found", "resource not found", "default backend - 404"}
 )
 
-# Codes of failed jobs that the same request will meet again, as whole words or as parts of longer codes. LiteLLM's are
+# Codes of failed jobs that the same request would get again, whole or as parts of longer codes. LiteLLM's codes are
 # the names of its exceptions (`BadRequestError`, `ContentPolicyViolationError`).
-_REFUSED = (
+_REJECTED_CODES = (
     "moderation",
     "content_policy",
     "contentpolicy",
@@ -73,48 +73,48 @@ _REFUSED = (
     "unprocessable",
 )
 
-# The 4xx that blame the moment and not the request: timeout, conflict, locked, too early, too many requests.
-_PASSING = frozenset({408, 409, 423, 425, 429})
+# The 4xx that are temporary: timeout, conflict, locked, too early, too many requests.
+_TEMPORARY = frozenset({408, 409, 423, 425, 429})
 
-# How an HTTP status is told in words: "HTTP 400", "status code: 422", "Error code: 400 - {…}" (the official client's).
-_TOLD_STATUS = re.compile(r"\b(?:http|status|error)[ _]?(?:code|status)?[ :=]{1,2}(4\d\d)\b", re.IGNORECASE)
+# How messages state an HTTP status: "HTTP 400", "status code: 422", "Error code: 400 - {…}" (the official client's).
+_STATED_STATUS = re.compile(r"\b(?:http|status|error)[ _]?(?:code|status)?[ :=]{1,2}(4\d\d)\b", re.IGNORECASE)
 
 
 def connection_error(call: str, error: httpx.RequestError, *, paid: bool) -> SoraConnectionError:
-    """What it means that no answer came; for a paid call that may have been sent, it is ambiguous."""
-    words = f"{call} got no answer: {type(error).__name__}: {mask_chain(error)}".rstrip(": ")
+    """The error for a missing response; ambiguous for a paid call that may have been sent."""
+    message = f"{call} got no response: {type(error).__name__}: {mask_chain(error)}".rstrip(": ")
     if paid and not isinstance(error, _NOT_SENT):
-        return SoraAmbiguousError(f"{words}; the server may have accepted it")
-    return SoraConnectionError(words)
+        return SoraAmbiguousError(f"{message}; the server may have accepted it")
+    return SoraConnectionError(message)
 
 
 def status_error(request: Request[Any], response: Response) -> SoraStatusError:
-    """The error for an answer of status 300 and above."""
+    """The error for a response of status 300 and above."""
     code, detail = read_error(response.body)
     if response.status_code < 400:
         detail = (
             f"a redirect to {_location(response)}, which is not followed: correct the connection's Host if it is wrong"
         )
-    # Not every gateway that answers a redirect has left the request alone.
-    is_perhaps_accepted = request.paid and response.status_code < 400
-    default = SoraServerError if response.status_code >= 500 or is_perhaps_accepted else SoraBadRequestError
+    # A gateway may redirect a request that it has passed on: the retry has to find out (`acceptance`).
+    is_paid_redirect = request.paid and response.status_code < 400
+    default = SoraServerError if response.status_code >= 500 or is_paid_redirect else SoraBadRequestError
     kind = SoraAuthError if gateway.refuses_key(detail) else _BY_STATUS.get(response.status_code, default)
     may_lack_route = kind is SoraNotFoundError and request.unsupported_hint and request.method != "DELETE"
-    if may_lack_route and is_no_route(gateway.upstream_words(detail)):
+    if may_lack_route and is_no_route(gateway.upstream_message(detail)):
         kind = SoraUnsupportedError
     if kind is SoraUnsupportedError:
         server = response.url.partition("/videos")[0]
         hint = request.unsupported_hint or "use another server"
-        detail = f"{detail or 'no words'}. {server} does not offer this call: {hint}"
+        detail = f"{detail or 'no explanation'}. {server} does not offer this call: {hint}"
     wait = retry_after_seconds(response.headers, response.at)
     own = is_api_error(response.body)
     return kind(str(request), response.status_code, detail, code=code, retry_after_seconds=wait, from_api=own)
 
 
 def is_api_error(body: bytes) -> bool:
-    """Whether an error's body is worded as the API's servers do: ``error``, ``detail`` (FastAPI), or vLLM's own object.
+    """Whether an error's body has a form of the API's servers: ``error``, ``detail`` (FastAPI), or vLLM's own object.
 
-    Gateways answer text, a page, nothing, or JSON of another form (Kong, AWS: ``message``; APISIX: ``error_msg``).
+    Gateways send text, a page, nothing, or JSON of another form (Kong, AWS: ``message``; APISIX: ``error_msg``).
     """
     payload = parse_json(body)
     if not isinstance(payload, dict):
@@ -128,9 +128,9 @@ def _location(response: Response) -> str:
 
 
 def is_no_route(detail: str) -> bool:
-    """Whether a 404 is about the path: frameworks say no more than "Not Found", or answer a page."""
-    words = detail.strip().lower().rstrip(".")
-    return words in _NO_ROUTE or words.startswith(("<", "invalid url"))
+    """Whether a 404 is about the path: frameworks send no more than "Not Found", or a page."""
+    message = detail.strip().lower().rstrip(".")
+    return message in _NO_ROUTE or message.startswith(("<", "invalid url"))
 
 
 def read_error(body: bytes) -> tuple[str | None, str]:
@@ -158,7 +158,7 @@ def _field_error(item: Any) -> str:
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     """How long the server asks to wait, a day at most: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date.
 
-    :param now: unix seconds; the answer's own ``Date`` is used where it has one, as the server's clock may be another
+    :param now: unix seconds, for a response without ``Date``; the server's clock may differ from ours
     """
     milliseconds = headers.get("retry-after-ms", "")
     if _is_number(milliseconds):
@@ -169,8 +169,8 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
     date = date_seconds(value)
     if date is None:
         return None
-    answered_at = date_seconds(headers.get("date", ""))
-    return pause_limits.retry_pause(date - (now if answered_at is None else answered_at))
+    responded_at = date_seconds(headers.get("date", ""))
+    return pause_limits.retry_pause(date - (now if responded_at is None else responded_at))
 
 
 def date_seconds(value: str) -> float | None:
@@ -189,24 +189,24 @@ def failed_video_error(video: Video) -> SoraVideoFailedError:
     """The error for a job that ended without a video."""
     code = video.error.code if video.error else video.status.value
     message = video.error.message if video.error else ""
-    refused = video.error is not None and video.status is VideoStatus.FAILED and _is_refusal(video.error)
-    error_type = SoraVideoRejectedError if refused else SoraVideoFailedError
+    is_rejected = video.error is not None and video.status is VideoStatus.FAILED and _is_rejection(video.error)
+    error_type = SoraVideoRejectedError if is_rejected else SoraVideoFailedError
     return error_type(video.id, code, message, status=video.status.value)
 
 
-def _is_refusal(error: VideoError) -> bool:
-    """Whether a job failed because of what was asked for.
+def _is_rejection(error: VideoError) -> bool:
+    """Whether a job failed because of its request.
 
-    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM hands it on as text.
+    vLLM-Omni's guardrail fails a job with HTTP 400 and the same 400 as the error's code; LiteLLM passes it on as text.
     """
-    if any(word in error.code.lower() for word in _REFUSED):
+    if any(code in error.code.lower() for code in _REJECTED_CODES):
         return True
     inner_code, _ = read_error(error.message.encode()) if error.message.startswith("{") else (None, "")
-    told = _TOLD_STATUS.search(error.message)
-    statuses = (error.http_status, error.code, inner_code, told and told[1])
+    stated = _STATED_STATUS.search(error.message)
+    statuses = (error.http_status, error.code, inner_code, stated and stated[1])
     return any(_blames_the_request(status) for status in statuses)
 
 
 def _blames_the_request(status: int | str | None) -> bool:
     text = str(status)
-    return bool(re.fullmatch(r"4\d\d", text)) and int(text) not in _PASSING
+    return bool(re.fullmatch(r"4\d\d", text)) and int(text) not in _TEMPORARY

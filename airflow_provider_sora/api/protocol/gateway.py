@@ -1,25 +1,25 @@
-"""What the LiteLLM proxy means by its words (1.109 was seen): it wraps an upstream's answer into a sentence."""
+"""The error messages of the LiteLLM proxy (checked: 1.109), which wraps the upstream's message into its own."""
 
 from __future__ import annotations
 
 import json
 
-# `litellm/proxy/auth/user_api_key_auth.py`: without a database it cannot know any key but its own.
+# `litellm/proxy/auth/user_api_key_auth.py`: without a database it knows no key but its own.
 _NO_DATABASE = "no connected db"
 
 
 def refuses_key(detail: str) -> bool:
-    """Whether a refusal is about the key: LiteLLM without a database answers 400 "No connected db."."""
+    """Whether an error is about the key: LiteLLM without a database responds with 400 "No connected db."."""
     return detail.strip().lower().startswith(_NO_DATABASE)
 
 
-def upstream_words(detail: str) -> str:
-    """What the upstream said, from ``litellm.NotFoundError: … - {"detail":"Not Found"}``; other words as they are."""
+def upstream_message(detail: str) -> str:
+    """The upstream's message in ``litellm.NotFoundError: … - {"detail":"Not Found"}``; any other message unchanged."""
     if not detail.startswith("litellm."):
         return detail
-    said = _json_in(detail)
-    if isinstance(said, dict):
-        error = said.get("detail") or said.get("error") or ""
+    body = _json_in(detail)
+    if isinstance(body, dict):
+        error = body.get("detail") or body.get("error") or ""
         return str(error.get("message") or "") if isinstance(error, dict) else str(error)
     return detail.rpartition(" - ")[2]
 

@@ -1,10 +1,10 @@
-"""Types of pictures and videos, told by their first bytes."""
+"""Content types of images and videos, by their first bytes."""
 
 from __future__ import annotations
 
 from airflow_provider_sora.api.protocol.requests import Variant
 
-# Enough of the beginning to tell the type: RIFF....WEBP is the longest.
+# Enough bytes to determine the type: RIFF....WEBP is the longest signature.
 HEAD_BYTES = 12
 
 EXTENSIONS: dict[str, str] = {"video/mp4": "mp4", "image/webp": "webp", "image/jpeg": "jpg", "image/png": "png"}
@@ -16,7 +16,7 @@ TYPES_OF_VARIANT: dict[Variant, tuple[str, ...]] = {
 
 
 def sniff(head: bytes) -> str | None:
-    """The content type that the first bytes show; servers' own word on it is often wrong."""
+    """The content type by the first bytes; the ``Content-Type`` of servers is often wrong."""
     if head[4:8] == b"ftyp":
         return "video/mp4"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -1,7 +1,7 @@
-"""What servers answer, read tolerantly.
+"""The objects in responses, parsed tolerantly.
 
 Field names, units and meanings follow the official OpenAPI description of the Videos API. Servers leave fields out, set
-them to null or "", and use types and statuses of their own: what can be understood is, and the rest never fails a job.
+them to null or "", and use types and statuses of their own: a field that cannot be parsed never fails a job.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from airflow_provider_sora.masking import masked, masked_start
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_SHOWN_BYTES = 65_536  # of a body, for what a message may quote
+_SHOWN_BYTES = 65_536  # of a body, from which a message may quote
 
 
 class VideoStatus(StrEnum):
-    """A job's life, in the API's four words and three that servers add."""
+    """The state of a job: the API's four statuses, and three that servers add."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
@@ -41,7 +41,7 @@ class VideoStatus(StrEnum):
 
 # What servers call a status in place of the API's own word. The emulator has the same words as `status_words` of its
 # dialects (`emulator/dialects`, which says how a server is added); neither imports the other.
-_OTHER_WORDS = {
+_SYNONYMS = {
     "pending": VideoStatus.QUEUED,
     "succeeded": VideoStatus.COMPLETED,
     "success": VideoStatus.COMPLETED,
@@ -50,10 +50,10 @@ _OTHER_WORDS = {
 
 
 def read_status(value: object) -> VideoStatus:
-    """A status in any server's words; one that is unknown counts as still running."""
+    """A status as any server spells it; an unknown one counts as still running."""
     word = str(value or "").strip().lower()
-    if word in _OTHER_WORDS:
-        return _OTHER_WORDS[word]
+    if word in _SYNONYMS:
+        return _SYNONYMS[word]
     try:
         return VideoStatus(word)
     except ValueError:
@@ -89,7 +89,7 @@ UnixSeconds = Annotated[int | None, BeforeValidator(_unix_seconds)]
 class VideoError(BaseModel):
     """Why a job failed.
 
-    :param http_status: the status of the error answer that held the failed job, where it came in one
+    :param http_status: the HTTP status of the response, where the failed job was in the body of an error
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -128,7 +128,7 @@ class Video(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _keep_the_servers_word(cls, value: object) -> object:
+    def _keep_raw_status(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
         return {**value, "raw_status": str(value.get("status") or ""), "error": value.get("error") or None}
@@ -137,7 +137,7 @@ class Video(BaseModel):
 class VideoPage(BaseModel):
     """One page of the list; the next one starts after ``last_id``.
 
-    :param says_more: whether the server said at all if there is more: SGLang's pages do not
+    :param states_more: whether the page states if more follow; SGLang's pages do not
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -145,7 +145,7 @@ class VideoPage(BaseModel):
     data: tuple[Video, ...]
     last_id: Text = None
     has_more: bool = False
-    says_more: bool = False
+    states_more: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -153,7 +153,7 @@ class VideoPage(BaseModel):
         if not isinstance(value, dict):
             return value
         more = value.get("has_more")
-        return {**value, "has_more": bool(more), "says_more": more is not None}
+        return {**value, "has_more": bool(more), "states_more": more is not None}
 
 
 class Character(BaseModel):
@@ -167,7 +167,7 @@ class Character(BaseModel):
 
 
 def parse_json(body: bytes) -> Any:
-    """The JSON value of a body, or None where it is not JSON, or nested deeper than anybody means it."""
+    """The JSON value of a body; None where it is not JSON, or nested too deeply to be parsed."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -175,23 +175,23 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_model(model: type[ModelT], call: str, body: bytes) -> ModelT:
-    """Read a body as `model`.
+    """Parse a body as `model`.
 
-    :raises SoraResponseError: naming the call and the first part of what came
+    :raises SoraResponseError: the body has another form; names the call and quotes the beginning of the body
     """
     try:
         return model.model_validate(parse_json(body))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
+        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
         raise SoraResponseError(
-            f"{call} answered something that is not a {model.__name__} ({wrong}): {shorten(body)}"
+            f"the response to {call} is not a {model.__name__} ({details}): {shorten(body)}"
         ) from None
 
 
 def find_failed_video(body: bytes, http_status: int | None = None) -> Video | None:
-    """The failed job in the body of an error answer.
+    """The failed job in the body of an error.
 
-    vLLM-Omni answers 500 or 400 with the whole Video; LiteLLM puts that JSON, as text, into ``error.message``.
+    vLLM-Omni responds with 500 or 400 and the whole Video; LiteLLM puts that JSON, as text, into ``error.message``.
     """
     video = _find_failed_video(body)
     if video is None or http_status is None:
@@ -231,7 +231,7 @@ def _objects_in_text(text: object) -> list[dict[str, Any]]:
 
 
 def shorten(body: bytes, limit: int = 300) -> str:
-    """The beginning of a body, fit for a message of one line; masked before it is cut, which could halve a secret."""
+    """The beginning of a body as one line of a message; masked before it is cut, as a cut secret is not recognized."""
     text = " ".join(body[:_SHOWN_BYTES].decode("utf-8", "replace").split())
     text = masked_start(text) if len(body) > _SHOWN_BYTES else masked(text)
     return text if len(text) <= limit else text[:limit] + "…"

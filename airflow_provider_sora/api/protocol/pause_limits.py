@@ -1,7 +1,7 @@
-"""How long a pause may be, whatever a server asks for: the one place that bounds it.
+"""The bounds of every pause that a server asks for.
 
-Servers and gateways have been seen to send times for spans (unix milliseconds in `Retry-After`), years, and one
-millisecond in ``openai-poll-after-ms``. A pause that no date holds makes Airflow's scheduler fail over and over.
+Servers and gateways send times instead of durations (unix milliseconds in `Retry-After`), years, and one millisecond
+in ``openai-poll-after-ms``. A pause that ends after the last possible date makes Airflow's scheduler fail repeatedly.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 MIN_POLL_SECONDS = 1.0  # between two polls of one job, unless the user's own interval is shorter
-MAX_POLL_SECONDS = 3600.0  # between two polls of one job, and the longest time that a 429 stops a connection's waits
+MAX_POLL_SECONDS = 3600.0  # between two polls of one job; also the longest pause of a connection after a 429
 MAX_RETRY_SECONDS = 86_400.0  # until Airflow's next try
 
 
-def bounded(seconds: float, least: float, most: float) -> float:
-    """`seconds` within the two bounds; what is no number counts as the least."""
-    return least if math.isnan(seconds) else min(most, max(least, seconds))
+def bounded(seconds: float, minimum: float, maximum: float) -> float:
+    """`seconds` within the two bounds; NaN counts as the minimum."""
+    return minimum if math.isnan(seconds) else min(maximum, max(minimum, seconds))
 
 
 def poll_pause(seconds: float, interval: float = MIN_POLL_SECONDS) -> float:

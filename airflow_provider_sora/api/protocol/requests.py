@@ -1,7 +1,7 @@
-"""One type per call of the Videos API: its fields, its path, what it answers.
+"""One type per call of the Videos API: its fields, its path, how its response is parsed.
 
-Paths and fields follow the official OpenAPI description. Fields it does not name are kept and sent untouched, so every
-parameter a server knows (``seed``, ``fps``, ``negative_prompt`` ...) can be used.
+Paths and fields follow the official OpenAPI description. Fields that it does not name are kept and sent unchanged, so
+that every parameter of a server (``seed``, ``fps``, ``negative_prompt`` ...) can be used.
 """
 
 from __future__ import annotations
@@ -51,17 +51,18 @@ Prompt = Annotated[str, Field(min_length=1)]
 Reference = dict[str, str]
 
 
-def _wrong(error: Any) -> str:
-    """What pydantic says of a field."""
-    field, words = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
-    return f"{field} is {quoted(error['input'], 80)}: {words}" if field else words
+def _describe(error: Any) -> str:
+    """One of pydantic's errors, with the field and its value."""
+    field, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    return f"{field} is {quoted(error['input'], 80)}: {message}" if field else message
 
 
 class Request(BaseModel, Generic[ResponseT]):
-    """What every call has.
+    """A call of the API, whose response means a `ResponseT`.
 
-    `paid` marks the calls that must never be sent twice blindly, `always_form` those that are multipart everywhere;
-    `unsupported_hint` says what to do on a server that has no such call.
+    :cvar paid: the call costs money and must not be sent again unless the server cannot have accepted it
+    :cvar always_form: the call is multipart on every server
+    :cvar unsupported_hint: what to do on a server that does not offer the call
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -71,7 +72,7 @@ class Request(BaseModel, Generic[ResponseT]):
     always_form: ClassVar[bool] = False
     unsupported_hint: ClassVar[str] = ""
 
-    if not TYPE_CHECKING:  # pragma: no branch - the types of the fields are pydantic's to tell
+    if not TYPE_CHECKING:  # pragma: no branch - type checkers see the fields, by pydantic
 
         def __init__(self, /, **fields: Any) -> None:
             """Check the fields.
@@ -81,8 +82,8 @@ class Request(BaseModel, Generic[ResponseT]):
             try:
                 super().__init__(**fields)
             except ValidationError as error:
-                wrong = "; ".join(map(_wrong, error.errors(include_url=False)))
-                raise SoraConfigError(f"{type(self).__name__}: {wrong}") from None
+                details = "; ".join(map(_describe, error.errors(include_url=False)))
+                raise SoraConfigError(f"{type(self).__name__}: {details}") from None
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Self:
@@ -96,7 +97,7 @@ class Request(BaseModel, Generic[ResponseT]):
         raise NotImplementedError
 
     def query(self) -> dict[str, str]:
-        """Query parameters of this call alone."""
+        """The query parameters of this call, without those of the connection."""
         return {}
 
     def fields(self) -> dict[str, Any]:
@@ -104,14 +105,14 @@ class Request(BaseModel, Generic[ResponseT]):
         return {}
 
     def parse(self, body: bytes) -> ResponseT:
-        """The answer, from a body that came with a status below 300.
+        """What a response with a status below 300 means, from its body.
 
-        :raises SoraResponseError: the body is not what this call answers
+        :raises SoraResponseError: the body is not a response to this call
         """
         raise NotImplementedError
 
-    def parse_error_body(self, body: bytes, status_code: int) -> ResponseT | None:  # noqa: ARG002 - for those that can
-        """The answer hidden in the body of an error of this HTTP status, where the body matters more than that."""
+    def parse_error_body(self, body: bytes, status_code: int) -> ResponseT | None:  # noqa: ARG002 - for subclasses
+        """What the response means where the body of an error holds a result; otherwise None."""
         return None
 
     def __str__(self) -> str:
@@ -119,7 +120,7 @@ class Request(BaseModel, Generic[ResponseT]):
 
 
 class _VideoRequest(Request[Video]):
-    """A call that answers one video."""
+    """A call whose response is one video."""
 
     def parse(self, body: bytes) -> Video:
         return read_model(Video, str(self), body)
@@ -129,7 +130,7 @@ class _VideoRequest(Request[Video]):
 
 
 class JobRequest(_VideoRequest):
-    """A call that starts a job; fields that this package does not know are sent as they are."""
+    """A call that starts a job; unknown fields are sent unchanged."""
 
     model_config = ConfigDict(extra="allow")
     method: ClassVar[str] = "POST"
@@ -139,7 +140,7 @@ class JobRequest(_VideoRequest):
     prompt: Prompt
 
     def source_ids(self) -> tuple[str, ...]:
-        """The ids of the videos that the new one is made from, as far as they are on the server."""
+        """The ids of the videos that the new one is made from; none where it is made from a file."""
         source = self.video_id if isinstance(self, RemixVideo) else getattr(self, "video", None)
         if isinstance(source, dict):
             source = source.get("id")
@@ -152,8 +153,8 @@ class JobRequest(_VideoRequest):
 class CreateVideo(JobRequest):
     """``POST /videos``.
 
-    :param size: ``"<width>x<height>"`` in pixels; some servers have other words
-    :param input_reference: a picture to start from: a file, ``{"file_id": …}`` or ``{"image_url": …}``
+    :param size: ``"<width>x<height>"`` in pixels; some servers name sizes differently
+    :param input_reference: an image to start from: a file, ``{"file_id": …}`` or ``{"image_url": …}``
     :param characters: ``[{"id": …}]``
     """
 
@@ -170,9 +171,7 @@ class CreateVideo(JobRequest):
 class ExtendVideo(JobRequest):
     """``POST /videos/extensions``. `video` is ``{"id": …}`` or a file; `seconds` the length of the new segment."""
 
-    unsupported_hint: ClassVar[str] = (
-        "make the longer video with one create, or extend it on a server that offers extensions"
-    )
+    unsupported_hint: ClassVar[str] = "create the longer video in one job, or use a server that offers extensions"
 
     video: InputFile | Reference
     seconds: Seconds | None = None
@@ -185,7 +184,7 @@ class EditVideo(JobRequest):
     """``POST /videos/edits``. `video` is ``{"id": …}`` or a file."""
 
     unsupported_hint: ClassVar[str] = (
-        "make the video anew with a create whose prompt holds the change, or use a server that offers edits"
+        "submit a new create whose prompt includes the change, or use a server that offers edits"
     )
 
     video: InputFile | Reference
@@ -197,7 +196,7 @@ class EditVideo(JobRequest):
 class RemixVideo(JobRequest):
     """``POST /videos/{video_id}/remix``."""
 
-    unsupported_hint: ClassVar[str] = "make the video anew with a create, or use a server that offers remix"
+    unsupported_hint: ClassVar[str] = "submit a new create, or use a server that offers remix"
     in_path: ClassVar[frozenset[str]] = frozenset({"video_id"})
 
     video_id: Id
@@ -210,7 +209,7 @@ class CreateCharacter(Request[Character]):
     """``POST /videos/characters``. `video` is an MP4 of 2 to 4 seconds."""
 
     unsupported_hint: ClassVar[str] = (
-        "start the video from a picture (input_reference), or use a server that offers characters"
+        "start the video from an image (input_reference), or use a server that offers characters"
     )
     model_config = ConfigDict(extra="allow")
     method: ClassVar[str] = "POST"
@@ -233,7 +232,7 @@ class CreateCharacter(Request[Character]):
 class GetCharacter(Request[Character]):
     """``GET /videos/characters/{character_id}``."""
 
-    unsupported_hint: ClassVar[str] = "keep what the create call answered, or use a server that offers characters"
+    unsupported_hint: ClassVar[str] = "keep the response to the create call, or use a server that offers characters"
 
     character_id: Id
 
@@ -245,9 +244,9 @@ class GetCharacter(Request[Character]):
 
 
 class RetrieveVideo(_VideoRequest):
-    """``GET /videos/{video_id}``. The video keeps the id it was asked for by: gateways answer with others of their own.
+    """``GET /videos/{video_id}``. The video keeps the requested id: gateways respond with ids of their own.
 
-    A failed video within an error counts only by its id: whoever sends the error may mean any video.
+    A failed video in the body of an error counts only if it has the requested id: it may be any video.
     """
 
     video_id: Id
@@ -257,9 +256,9 @@ class RetrieveVideo(_VideoRequest):
 
     def parse_error_body(self, body: bytes, status_code: int) -> Video | None:
         video = super().parse_error_body(body, status_code)
-        return video.model_copy(update={"id": self.video_id}) if video and self._is_asked_for(video) else None
+        return video.model_copy(update={"id": self.video_id}) if video and self._is_requested(video) else None
 
-    def _is_asked_for(self, video: Video) -> bool:
+    def _is_requested(self, video: Video) -> bool:
         return canonical_id(video.id) == canonical_id(self.video_id)
 
     def path(self) -> str:
@@ -267,9 +266,9 @@ class RetrieveVideo(_VideoRequest):
 
 
 class ListVideos(Request[VideoPage]):
-    """``GET /videos``: at most `limit` videos, beginning behind the id `after`."""
+    """``GET /videos``: at most `limit` videos, starting after the id `after`."""
 
-    unsupported_hint: ClassVar[str] = "ask for videos by their id"
+    unsupported_hint: ClassVar[str] = "request videos by their id"
 
     limit: int | None = Field(default=None, ge=0, le=100)
     order: Literal["asc", "desc"] | None = None
@@ -286,9 +285,9 @@ class ListVideos(Request[VideoPage]):
 
 
 class DeleteVideo(Request[bool]):
-    """``DELETE /videos/{video_id}``; answers whether the server says that it is gone."""
+    """``DELETE /videos/{video_id}``; means whether the server confirms that the video is deleted."""
 
-    unsupported_hint: ClassVar[str] = "let the server clean up by itself, or delete the video there"
+    unsupported_hint: ClassVar[str] = "leave it to the server to delete the video, or delete it there"
     method: ClassVar[str] = "DELETE"
 
     video_id: Id
@@ -299,14 +298,14 @@ class DeleteVideo(Request[bool]):
     def parse(self, body: bytes) -> bool:
         payload = parse_json(body)
         if not isinstance(payload, dict):
-            return True  # 204, or a body of the server's own: the status has said it
+            return True  # 204, or a body of another form: the status is enough
         if "deleted" in payload:
             return bool(payload["deleted"])
         return "status" not in payload or read_status(payload["status"]) is VideoStatus.DELETED
 
 
 class DownloadContent(Request[None]):
-    """``GET /videos/{video_id}/content``. The variant is left out for the video itself: SGLang answers 404 to it."""
+    """``GET /videos/{video_id}/content``. Without a variant for the video itself: SGLang answers 404 to one."""
 
     video_id: Id
     variant: Variant = "video"

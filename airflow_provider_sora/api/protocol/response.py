@@ -1,4 +1,4 @@
-"""What a server answered to a request, and when."""
+"""A server's response."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from airflow_provider_sora.api.protocol.encoding import Sent
 
 @dataclass(frozen=True)
 class Response:
-    """What came back, and when. After `Sleep`, `Now` and `Emit` only the times are set.
+    """A response and its time. After `Sleep`, `Now` and `Emit` only the times are set.
 
-    :param at: unix seconds, for what is compared with a server's times
-    :param monotonic: seconds on a clock that nobody sets, for everything that is waited for
-    :param sent_as: how the request's body was encoded, where the connection leaves that to the server
+    :param at: unix seconds, to compare with a server's times
+    :param monotonic: seconds on the monotonic clock, to measure durations
+    :param sent_as: how the request's body was encoded, where the connection's encoding is ``auto``
     """
 
     at: float
@@ -28,7 +28,7 @@ class Response:
 
     @property
     def hint_seconds(self) -> float | None:
-        """When the server suggests to poll again, within bounds; the official client reads the same header."""
+        """The pause that the server suggests, within bounds, by a header that the official client uses, too."""
         value = self.headers.get("openai-poll-after-ms", "")
         is_set = value.isdigit() and value.isascii() and value.strip("0")
         return pause_limits.poll_pause(float(value) / 1000) if is_set else None

@@ -1,4 +1,4 @@
-"""Files to send with a request: the type their bytes show, and the pixel size a video starts from."""
+"""Files to send with a request: their type by their first bytes, and images of the video's size."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 Fit = Literal["cover", "contain"]
 
-# A decoded pixel takes 3 or 4 bytes, several times over while it is resized; the largest video has 2 million.
+# A decoded pixel takes 3 or 4 bytes, several times while the image is resized; the largest video has 2 million.
 MAX_PIXELS = 50_000_000
 
 
-def picture(content: bytes, name: str, *, size: str | None = None, fit: Fit | None = None) -> InputFile:
-    """A picture to upload.
+def image(content: bytes, name: str, *, size: str | None = None, fit: Fit | None = None) -> InputFile:
+    """An image to upload.
 
-    :param size: ``"<width>x<height>"`` that the video is to have; servers refuse a picture of another size
-    :param fit: make it that size: ``cover`` cuts off what is too much, ``contain`` adds bars; None refuses
+    :param size: ``"<width>x<height>"``, the size of the video; servers reject an image of another size
+    :param fit: how to bring the image to that size: ``cover`` crops it, ``contain`` adds bars; None rejects it
     :raises SoraConfigError: it is not a JPEG, PNG or WebP, is broken, or has another size
     """
-    upload = _upload(content, name, "image/", "a JPEG, PNG or WebP picture")
+    upload = _upload(content, name, "image/", "a JPEG, PNG or WebP image")
     wanted = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", size or "")
     if wanted is None:
         return upload
@@ -52,14 +52,14 @@ def _upload(content: bytes, name: str, kind: str, wanted: str) -> InputFile:
 
 def _fitted(upload: InputFile, size: tuple[int, int], fit: Fit | None) -> InputFile:
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
-        raise SoraConfigError(f"size is {size[0]}x{size[1]}; a picture for it has 1 to {MAX_PIXELS} pixels")
+        raise SoraConfigError(f"size is {size[0]}x{size[1]}; an image for it has 1 to {MAX_PIXELS} pixels")
     try:
         return _resized(upload, size, fit)
     except SoraConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise whatever a broken file makes them stumble over
+    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise errors of any type for a broken file
         words = f"{type(error).__name__}: {error}"
-        raise SoraConfigError(f"{quoted(upload.filename)} cannot be read as a picture: {words}") from None
+        raise SoraConfigError(f"{quoted(upload.filename)} cannot be read as an image: {words}") from None
 
 
 def _resized(upload: InputFile, size: tuple[int, int], fit: Fit | None) -> InputFile:
@@ -72,7 +72,7 @@ def _resized(upload: InputFile, size: tuple[int, int], fit: Fit | None) -> Input
         if fit is None:
             raise SoraConfigError(
                 f"{quoted(upload.filename)} is {opened.width}x{opened.height}, the video {size[0]}x{size[1]}: they "
-                'have to be the same. Give the picture that size, or set fit to "cover" or "contain"'
+                'have to be the same. Resize the image, or set fit to "cover" or "contain"'
             )
         upright = ImageOps.exif_transpose(opened).convert("RGB")
         resized = ImageOps.fit(upright, size) if fit == "cover" else ImageOps.pad(upright, size)
@@ -82,7 +82,7 @@ def _resized(upload: InputFile, size: tuple[int, int], fit: Fit | None) -> Input
 
 
 def _check_pixels(upload: InputFile, opened: Image) -> None:
-    """Look at the size in the file's head, before anything is decoded."""
+    """Check the size in the file's header, before anything is decoded."""
     if opened.width * opened.height > MAX_PIXELS:
         raise SoraConfigError(
             f"{quoted(upload.filename)} has {opened.width}x{opened.height} pixels, more than the {MAX_PIXELS} that are "

@@ -1,7 +1,7 @@
-"""What may be asked for: what is always true, and the documented limits of the models they belong to.
+"""Checks of a request's values: rules for every model, and the documented limits of the models that have them.
 
-Sources: the official OpenAPI description and the model pages of the hosted API, which gateways still copy. Every other
-model has limits of its own, which only its server knows.
+Sources: the official OpenAPI description and the model pages of the hosted API, which gateways still copy. The
+limits of other models are left to their servers.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ EXTENDED_SECONDS = 120
 CREATE_SECONDS = ("4", "8", "12")
 EXTEND_SECONDS = ("4", "8", "12", "16", "20")
 _SIZES = ("720x1280", "1280x720", "1024x1792", "1792x1024")
-_MOST_DEPTH = 100  # of values within values that are looked into
+_MAX_DEPTH = 100  # of nested values that are checked
 _PRO_SIZES = (*_SIZES, "1080x1920", "1920x1080")
 
 
 def is_sora(model: object) -> bool:
-    """Whether a model is one whose limits are documented: sora-2, sora-2-pro and their dated snapshots."""
+    """Whether the limits of a model are documented: sora-2, sora-2-pro and their dated snapshots."""
     return isinstance(model, str) and re.fullmatch(r"sora-2(-pro)?(-\d{4}-\d\d-\d\d)?", model) is not None
 
 
 def check_create(
     *, model: Any = None, prompt: Any = None, seconds: Any = None, size: Any = None, characters: Any = None
 ) -> None:
-    """Check the fields of a create call; None is a field that is not known yet.
+    """Check the fields of a create call; None stands for a value that is not known yet.
 
-    :raises SoraConfigError: naming field, value and what is allowed
+    :raises SoraConfigError: a field is invalid; names the field, its value and what is allowed
     """
     check_prompt(prompt, model)
     check_seconds(seconds, model, CREATE_SECONDS)
@@ -50,12 +50,12 @@ def check_create(
 
 
 def check_size(size: Any) -> None:
-    """Check a size: pixels where it names them, otherwise whatever words a server has.
+    """Check a size, where it is in pixels; servers have other names for sizes, too.
 
-    :raises SoraConfigError: it is empty, or a side of it has no pixel or more than five digits of them
+    :raises SoraConfigError: the size is empty, or one of its sides is 0 or has more than five digits
     """
     if size == "":
-        raise SoraConfigError("size is ''; leave it out for the server's own")
+        raise SoraConfigError("size is ''; leave it out for the server's default")
     is_pixels = isinstance(size, str) and re.fullmatch(r"[0-9]+[xX*\u00d7][0-9]+", size)
     sides = re.findall(r"[0-9]+", size) if is_pixels else []
     if any(len(side) > 5 or not int(side) for side in sides):
@@ -63,9 +63,9 @@ def check_size(size: Any) -> None:
 
 
 def check_json(name: str, value: Any) -> None:
-    """Check that a field can be sent.
+    """Check that a field can be sent as JSON.
 
-    :raises SoraConfigError: JSON has no such value, or no text of a request can hold it
+    :raises SoraConfigError: the value cannot be written as JSON
     """
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
@@ -74,9 +74,9 @@ def check_json(name: str, value: Any) -> None:
 
 
 def check_parameters(parameters: Any) -> None:
-    """Check further fields while the DAG is parsed; what a template or another task gives is passed over.
+    """Check further fields while the DAG is parsed, except for values that a template or another task provides.
 
-    :raises SoraConfigError: they are no object of JSON
+    :raises SoraConfigError: they are not a JSON object
     """
     if parameters is None or isinstance(parameters, str) or _comes_later(parameters):
         return
@@ -87,38 +87,38 @@ def check_parameters(parameters: Any) -> None:
 
 
 def _comes_later(value: Any) -> bool:
-    """Whether Airflow gives the value when the task runs: the output of another task, a DAG's parameter, a literal."""
+    """Whether Airflow provides the value when the task runs: a task's output, a DAG's parameter, a literal."""
     return hasattr(value, "iter_references") and hasattr(value, "resolve")
 
 
 def _known(value: Any, depth: int) -> Any:
-    """A value without what comes later."""
+    """A value, with None for the parts that Airflow provides later."""
     if _comes_later(value):
         return None
-    if isinstance(value, dict) and depth < _MOST_DEPTH:
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
         return {key: _known(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple) and depth < _MOST_DEPTH:
+    if isinstance(value, list | tuple) and depth < _MAX_DEPTH:
         return [_known(item, depth + 1) for item in value]
     return value
 
 
 def check_prompt(prompt: Any, model: Any = None) -> None:
-    """Check a prompt; its length is limited only for models that say so.
+    """Check a prompt; its length is limited only for models with documented limits.
 
-    :raises SoraConfigError: it is empty or too long
+    :raises SoraConfigError: the prompt is empty or too long
     """
     if prompt is None:
         return
     if not isinstance(prompt, str) or not prompt.strip():
-        raise SoraConfigError(f"prompt is {quoted(prompt)}; it has to be some text")
+        raise SoraConfigError(f"prompt is {quoted(prompt)}; it has to be a non-empty string")
     if is_sora(model) and len(prompt) > PROMPT_CHARACTERS:
         raise SoraConfigError(f"prompt has {len(prompt)} characters; {model} takes {PROMPT_CHARACTERS} at most")
 
 
 def check_seconds(seconds: Any, model: Any, allowed: Iterable[str]) -> None:
-    """Check a length in seconds: a number above 0, for models that say so one of `allowed`.
+    """Check a length in seconds: a number above 0; for models with documented limits, one of `allowed`.
 
-    :raises SoraConfigError: it is not
+    :raises SoraConfigError: the length is invalid
     """
     if seconds is None:
         return
@@ -130,9 +130,9 @@ def check_seconds(seconds: Any, model: Any, allowed: Iterable[str]) -> None:
 
 
 def check_extension(*, model: Any, source_seconds: Any, seconds: Any, steps: int) -> None:
-    """Check a row of extensions against what a video may grow to.
+    """Check a sequence of extensions of one video.
 
-    :param source_seconds: length of the video it starts from, where that is known
+    :param source_seconds: length of the original video, where it is known
     :raises SoraConfigError: there are too many, or the result would be too long
     """
     check_seconds(seconds, model, EXTEND_SECONDS)
@@ -146,13 +146,13 @@ def check_extension(*, model: Any, source_seconds: Any, seconds: Any, steps: int
     if source_seconds is not None and seconds is not None:
         total = float(source_seconds) + steps * float(seconds)
         if total > EXTENDED_SECONDS:
-            raise SoraConfigError(f"the video would be {total:g} s long; {model} goes up to {EXTENDED_SECONDS} s")
+            raise SoraConfigError(f"the video would be {total:g} s long; {model} allows {EXTENDED_SECONDS} s")
 
 
 def check_name(name: Any) -> None:
     """Check a character's name.
 
-    :raises SoraConfigError: it is empty or too long
+    :raises SoraConfigError: the name is empty or too long
     """
     if name is not None and not (isinstance(name, str) and 1 <= len(name) <= NAME_CHARACTERS):
         raise SoraConfigError(f"name is {quoted(name)}; it has to be 1 to {NAME_CHARACTERS} characters")

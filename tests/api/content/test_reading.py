@@ -76,26 +76,28 @@ def test_content_without_a_length_is_read_to_its_end(server: Server) -> None:
 @pytest.mark.parametrize("length", [len(MP4) - 1, len(MP4) + 1])
 def test_a_wrong_length_is_an_error(server: Server, length: int) -> None:
     server.will(httpx.Response(200, content=iter([MP4]), headers={"content-length": str(length)}))
-    with pytest.raises(exceptions.SoraContentError, match=f"broke off: {len(MP4)} of {length} bytes"):
+    with pytest.raises(exceptions.SoraContentError, match=f"has {len(MP4)} bytes instead of the stated {length}"):
         read(server)
 
 
 @pytest.mark.parametrize("content", [b"<html><body>Sorry</body></html>", WEBP, b"tiny", b""])
 def test_what_is_no_video_is_refused(server: Server, content: bytes) -> None:
     server.will(body(content))
-    with pytest.raises(exceptions.SoraContentError, match="is no video: it begins like"):
+    with pytest.raises(exceptions.SoraContentError, match="is not a video: it starts with"):
         read(server)
 
 
 def test_a_video_sent_for_a_thumbnail_is_refused(server: Server) -> None:
     server.will(body(MP4))
-    with pytest.raises(exceptions.SoraVariantError, match=r"no thumbnail: it begins like 'video/mp4'.*no such variant"):
+    with pytest.raises(
+        exceptions.SoraVariantError, match=r"not a thumbnail: it starts with 'video/mp4'.*may not have this variant"
+    ):
         read(server, "thumbnail")
 
 
 def test_json_with_status_200_is_not_content(server: Server) -> None:
     server.will(answer(job("in_progress")))
-    with pytest.raises(exceptions.SoraContentNotReadyError, match="JSON instead of content"):
+    with pytest.raises(exceptions.SoraContentNotReadyError, match="is JSON, not content"):
         read(server)
 
 
@@ -190,16 +192,16 @@ def test_content_without_a_length_that_never_comes_whole_is_an_error(
     server: Server, variant: Variant, content: bytes
 ) -> None:
     server.will(*(unmeasured(content[:-3]) for _ in range(2)))
-    with pytest.raises(exceptions.SoraConnectionError, match=r"did not say how long it is") as caught:
+    with pytest.raises(exceptions.SoraConnectionError, match=r"did not state its length") as caught:
         read(server, variant)
-    assert f"of content of video v {len(content) - 3} bytes came, which are no whole" in str(caught.value)
+    assert f"after {len(content) - 3} bytes: " in str(caught.value)
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("content", [MP4[:12], MP4[:-1], FTYP + box(b"moov")])
 def test_a_video_that_is_broken_on_the_server_is_an_error_at_once(server: Server, content: bytes) -> None:
     server.will(body(content))
-    with pytest.raises(exceptions.SoraContentError, match="The server itself has no more of it") as caught:
+    with pytest.raises(exceptions.SoraContentError, match="The file on the server is incomplete itself") as caught:
         read(server)
     assert caught.value.retryable
     assert len(server.requests) == 1
@@ -230,7 +232,7 @@ def test_bytes_that_come_one_by_one_are_judged_alike(server: Server, content: by
 
 
 def test_the_limits_are_what_the_documents_say() -> None:
-    assert (content_module.MAX_CONTENT_BYTES, content_module._MAX_BREAKS) == (64 * 2**30, 100)
+    assert (content_module.MAX_CONTENT_BYTES, content_module._MAX_FAILURES) == (64 * 2**30, 100)
 
 
 @pytest.mark.parametrize("measured", [True, False])
@@ -245,5 +247,5 @@ def test_the_size_is_told_before_the_first_bytes_come(server: Server, *, measure
 def test_what_is_no_video_is_refused_with_its_twelfth_byte() -> None:
     check = content_module.ContentCheck(DownloadContent(video_id="v"), {})
     check.feed(b"<html><body")
-    with pytest.raises(exceptions.SoraContentError, match="is no video"):
+    with pytest.raises(exceptions.SoraContentError, match="is not a video"):
         check.feed(b">")

@@ -277,7 +277,7 @@ def test_content_that_is_gone_meanwhile_is_not_asked_for_again(reader: Reader) -
 
 
 def test_a_download_that_breaks_again_and_again_ends(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MAX_BREAKS", 5)
+    monkeypatch.setattr(reading, "_MAX_FAILURES", 5)
     files = Files(breaks=[*range(20, 220, 10)])
     with pytest.raises(exceptions.SoraConnectionError, match="connection reset"):
         reader.read(files.handle)
@@ -302,7 +302,7 @@ def test_a_digest_that_the_server_declares_is_checked(
 ) -> None:
     assert reader.read(Files(headers=declared(MP4), breaks=[400, 600]).handle) == MP4
     with pytest.raises(
-        exceptions.SoraContentError, match=r"was damaged on the way: its SHA-256 is .*, the server says"
+        exceptions.SoraContentError, match=r"was damaged in transit: its SHA-256 is .*, the server states"
     ):
         reader.read(Files(headers=declared(OTHER)).handle)
     assert reader.read(Files(headers=declared(OTHER) | {"Content-Encoding": "br"}).handle) == MP4
@@ -311,8 +311,8 @@ def test_a_digest_that_the_server_declares_is_checked(
 @pytest.mark.parametrize(
     ("first", "words"),
     [
-        ({"Digest": f"sha-256={digest(OTHER)}"}, "was damaged on the way"),
-        ({"Content-Length": "1001"}, "broke off: 1000 of 1001 bytes came"),
+        ({"Digest": f"sha-256={digest(OTHER)}"}, "was damaged in transit"),
+        ({"Content-Length": "1001"}, "has 1000 bytes instead of the stated 1001"),
     ],
     ids=["digest", "length"],
 )

@@ -31,33 +31,33 @@ VIDEO = mp4(3000)
 
 def test_what_comes_fast_enough_is_never_too_slow() -> None:
     meter = ThroughputMeter(LIMIT, 1)
-    meter.begin(5.0)
+    meter.start(5.0)
     for second in range(6, 100):
         meter.add(second, 100)
 
 
 def test_what_comes_slower_for_so_long_is_too_slow_and_not_before() -> None:
     meter = ThroughputMeter(LIMIT, 2)
-    meter.begin(5.0)
+    meter.start(5.0)
     meter.add(14.9, 100)
     with pytest.raises(exceptions.SoraConnectionError, match=r"content is too slow: 999 bytes came in 10 s; low_speed"):
         meter.add(15.0, 899)
     meter.add(24.9, 10)  # measured anew
-    with pytest.raises(exceptions.SoraContentError, match="again and again: 11 bytes came in 20 s") as caught:
+    with pytest.raises(exceptions.SoraContentError, match="repeatedly too slow: 11 bytes came in 20 s") as caught:
         meter.add(35.0, 1)
     assert caught.value.retryable
 
 
 def test_exactly_the_least_is_enough_and_an_end_is_never_too_slow() -> None:
     meter = ThroughputMeter(LIMIT, 1)
-    meter.begin(0.0)
+    meter.start(0.0)
     meter.add(10.0, 1000)
     meter.add(1000.0, 0)
 
 
 def test_the_time_that_others_take_does_not_count() -> None:
     meter = ThroughputMeter(LIMIT, 1)
-    meter.begin(0.0)
+    meter.start(0.0)
     for second in range(1, 100):
         meter.resume(second * 1000)
         meter.add(second * 1000 + 1, 100)
@@ -65,15 +65,15 @@ def test_the_time_that_others_take_does_not_count() -> None:
 
 def test_a_new_body_is_measured_anew() -> None:
     meter = ThroughputMeter(LIMIT, 1)
-    meter.begin(0.0)
+    meter.start(0.0)
     meter.add(9.0, 1)
-    meter.begin(9.0)
+    meter.start(9.0)
     meter.add(18.0, 1)
 
 
 def test_zero_is_no_limit() -> None:
     meter = ThroughputMeter(LowSpeed(0, 1), 1)
-    meter.begin(0.0)
+    meter.start(0.0)
     meter.add(1000.0, 1)
 
 
@@ -157,7 +157,7 @@ def test_content_that_is_too_slow_is_continued_where_it_was(server: Server, bloc
 
 def test_content_that_is_too_slow_again_and_again_is_given_up(server: Server, blocking: bool) -> None:
     begun = server.now
-    with pytest.raises(exceptions.SoraContentError, match="too slow, again and again: 500 bytes came in 10 s"):
+    with pytest.raises(exceptions.SoraContentError, match="repeatedly too slow: 500 bytes came in 10 s"):
         download(server, slowly(server, 50, 1.0, ranges=False), blocking=blocking)
     assert len(server.requests) == 3
     assert server.now - begun < 40
@@ -185,7 +185,7 @@ def test_an_answer_that_takes_longer_altogether_is_given_up_by_the_clients_own_c
     transport = httpx.MockTransport(handle)
     with (
         SoraClient(config, RequestRetryPolicy(attempts=1), transport=transport, monotonic=lambda: server.now) as client,
-        pytest.raises(exceptions.SoraConnectionError, match="not whole within the total time limit"),
+        pytest.raises(exceptions.SoraConnectionError, match="not complete within the total time limit"),
     ):
         client.send(RetrieveVideo(video_id="v"))
 
@@ -266,7 +266,7 @@ def test_a_picture_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     with (
         TcpServer(dripping(head(VIDEO))) as server,
         SoraClient(SoraConfig(server.url, allow_private_urls=True)) as client,
-        pytest.raises(exceptions.SoraConnectionError, match=r"did not come within 0\.2 s"),
+        pytest.raises(exceptions.SoraConnectionError, match=r"was not complete within 0\.2 s"),
     ):
         client.fetch(f"{server.url}/cat.png")
 

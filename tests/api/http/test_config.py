@@ -48,7 +48,7 @@ def test_without_a_host_the_error_says_what_to_set_and_why_there_is_no_default(g
     ],
 )
 def test_what_is_no_base_url_is_refused(given: str) -> None:
-    with pytest.raises(SoraConfigError, match="no base URL") as caught:
+    with pytest.raises(SoraConfigError, match="not a base URL") as caught:
         normalize_base_url(given)
     assert "pass" not in str(caught.value).replace("Password", "")
 
@@ -126,10 +126,10 @@ def test_certificates_are_checked_unless_told_otherwise_also_behind_a_plain_http
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"headers": {"X Y": "v"}}, "headers has 'X Y', which is no name of a header"),
-        ({"headers": {"X:": "v"}}, "which is no name of a header"),
-        ({"query": {"k": "\ud800"}}, "query has .*, which is not text that a URL can hold"),
-        ({"query": {"\udfff": "v"}}, "which is not text that a URL can hold"),
+        ({"headers": {"X Y": "v"}}, "headers has 'X Y', which is not a valid header name"),
+        ({"headers": {"X:": "v"}}, "which is not a valid header name"),
+        ({"query": {"k": "\ud800"}}, "query has .*, which cannot be part of a URL"),
+        ({"query": {"\udfff": "v"}}, "which cannot be part of a URL"),
         ({"allowed_paths": ("a",)}, "allowed_paths has 'a'; each has to be an absolute path"),
         ({"timeout_seconds": float("nan")}, "timeout_seconds is nan"),
         ({"connect_timeout_seconds": 1e300}, "at most 86400"),

@@ -19,7 +19,7 @@ from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import bounded_body, decompression
 from airflow_provider_sora.api.http.config import SoraConfig
-from airflow_provider_sora.api.http.decompression import Unpacker
+from airflow_provider_sora.api.http.decompression import Decompressor
 from airflow_provider_sora.api.protocol.requests import CreateVideo, Request, RetrieveVideo
 from tests.api.conftest import Client, Server, answer, job
 from tests.api.http.test_response_body import TcpServer, head
@@ -80,7 +80,7 @@ def peak_of(server: TcpServer, request: Request[Any], words: str, *, blocking: b
 def test_an_answer_that_unpacks_without_end_costs_no_more_than_its_limit(blocking: bool) -> None:
     assert len(BOMB) < 400_000
     with TcpServer(head(BOMB, "Content-Encoding: gzip") + BOMB) as server:
-        peak = peak_of(server, RETRIEVE, f"the answer is larger than {64 * MIB} bytes", blocking=blocking)
+        peak = peak_of(server, RETRIEVE, f"the response is larger than {64 * MIB} bytes", blocking=blocking)
     assert peak < 72
 
 
@@ -127,7 +127,7 @@ def test_a_packed_answer_is_read_though_none_was_asked_for(blocking: bool, encod
 def test_an_encoding_that_was_not_asked_for_is_named(blocking: bool, encoding: str) -> None:
     with (
         TcpServer(head(b"{}", f"Content-Encoding: {encoding}") + b"{}") as server,
-        pytest.raises(exceptions.SoraConnectionError, match=f"has the encoding '{encoding}', which was not asked for"),
+        pytest.raises(exceptions.SoraConnectionError, match=f"has the encoding '{encoding}', which was not requested"),
     ):
         send(server, RETRIEVE, blocking=blocking)
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_unpacked_is_an_error_of_ours(blocking: bool, encoding: s
     body = b"\xff" * 100
     with (
         TcpServer(head(body, f"Content-Encoding: {encoding}") + body) as server,
-        pytest.raises(exceptions.SoraConnectionError, match="the answer cannot be unpacked"),
+        pytest.raises(exceptions.SoraConnectionError, match="the response cannot be decompressed"),
     ):
         send(server, RETRIEVE, blocking=blocking)
 
@@ -146,15 +146,15 @@ def test_what_cannot_be_unpacked_is_an_error_of_ours(blocking: bool, encoding: s
 @given(st.binary(max_size=3000), st.sampled_from(list(PACK)), st.integers(1, 50), st.integers(1, 300))
 def test_however_it_comes_it_is_unpacked(content: bytes, encoding: str, step: int, most: int) -> None:
     packed = PACK[encoding](content * 3)
-    unpacker = Unpacker(encoding)
+    decompressor = Decompressor(encoding)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decompression, "STEP_BYTES", most)
-        pieces = [piece for at in range(0, len(packed), step) for piece in unpacker.feed(packed[at : at + step])]
+        pieces = [piece for at in range(0, len(packed), step) for piece in decompressor.feed(packed[at : at + step])]
     assert b"".join(pieces) == content * 3
     assert max(map(len, pieces), default=0) <= most
 
 
 def test_a_body_that_is_not_packed_is_left_alone() -> None:
-    assert list(Unpacker("identity").feed(b"abc")) == [b"abc"]
+    assert list(Decompressor("identity").feed(b"abc")) == [b"abc"]
     with pytest.raises(httpx.DecodingError):
-        Unpacker("compress")
+        Decompressor("compress")

@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
+from airflow_provider_sora.api.decisions.acceptance import Acceptance, acceptance_of
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http import negotiation
 from airflow_provider_sora.api.http.config import SoraConfig
+from airflow_provider_sora.api.http.negotiation import UNREADABLE
+from airflow_provider_sora.api.protocol.error_mapping import status_error
 from airflow_provider_sora.api.protocol.requests import (
     CreateCharacter,
     CreateVideo,
@@ -25,6 +28,7 @@ from airflow_provider_sora.api.protocol.requests import (
     RemixVideo,
     Request,
 )
+from airflow_provider_sora.api.protocol.response import Response
 from airflow_provider_sora.exceptions import SoraError
 
 BASE = "http://Host:8000/v1"
@@ -108,7 +112,7 @@ def test_a_server_that_wants_a_form_gets_one(refusal: tuple[int, Any], caplog: p
     with caplog.at_level(logging.INFO, "airflow_provider_sora"):
         assert client(server).send(CREATE).id == "video_1"
     assert server.sent == ["json", "form"]
-    expected = f"http://host:8000/v1 could not read POST /videos as JSON (HTTP {refusal[0]})"
+    expected = f"http://host:8000/v1 could not parse POST /videos as JSON (HTTP {refusal[0]})"
     said = [record.message for record in caplog.records if record.name.startswith("airflow_provider_sora")]
     assert [words.startswith(expected) for words in said] == [True]
 
@@ -220,3 +224,9 @@ def test_no_users_words_make_a_server_be_paid_twice(prompt: str, status: int, te
     with pytest.raises(SoraError):
         client(server).send(CreateVideo(prompt=prompt))
     assert server.sent == ["json"]
+
+
+@pytest.mark.parametrize("status", sorted(UNREADABLE))
+def test_a_paid_request_is_sent_again_only_after_a_status_that_surely_did_not_accept_it(status: int) -> None:
+    error = status_error(CreateVideo(prompt="a cat"), Response(0.0, status, body=b'{"error": "Not JSON"}'))
+    assert acceptance_of(error) is Acceptance.NO

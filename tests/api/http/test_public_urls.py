@@ -73,7 +73,7 @@ def test_private_addresses_can_be_allowed() -> None:
 
 
 def test_what_is_no_url_is_refused_and_on_no_server() -> None:
-    with pytest.raises(SoraConfigError, match="cannot be read as a URL"):
+    with pytest.raises(SoraConfigError, match="is not a valid URL"):
         resolve_public_url("http://host\x00/", allow_private=True)
     assert not is_same_server("http://host\x00/", "https://host/v1")
 
@@ -109,7 +109,7 @@ def test_the_same_server_is_scheme_host_and_port(url: str, same: bool) -> None:
 
 def test_a_location_that_cannot_be_read_is_an_error_of_ours() -> None:
     assert join("https://host/a/b?c", "../d") == "https://host/d"
-    with pytest.raises(SoraConfigError, match=r"https://host/a redirects to 'http://\[', which cannot be read"):
+    with pytest.raises(SoraConfigError, match=r"https://host/a redirects to 'http://\[', which is not a valid URL"):
         join("https://host/a?token=1", "http://[")
 
 
@@ -187,5 +187,5 @@ def test_an_ipv6_address_that_was_checked_is_connected_to(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("url", ["http://host:99999/x", "http://host:0/x"])
 def test_a_port_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(SoraConfigError, match="cannot be read as a URL"):
+    with pytest.raises(SoraConfigError, match="is not a valid URL"):
         resolve_public_url(url, allow_private=True)

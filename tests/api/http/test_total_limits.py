@@ -133,7 +133,7 @@ def test_an_answer_that_unpacks_without_end_is_not_read_to_its_end(
     with pytest.raises(error) as caught:
         use(CONFIG, blocking, lambda client: client.send(request), transport=httpx.MockTransport(bomb))
     if status == 200:
-        assert "the answer is larger than 100000 bytes" in str(caught.value)
+        assert "the response is larger than 100000 bytes" in str(caught.value)
 
 
 def test_the_total_limit_has_to_be_a_time() -> None:

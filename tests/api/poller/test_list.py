@@ -125,7 +125,7 @@ async def test_a_list_that_takes_too_long_is_left() -> None:
         assert set(await outcomes(tasks)) == {"completed"}
         assert world.clock() - begun < 100
         assert world.server.count("list") == 1
-        assert "GET /videos got no answer within 20.0 s" in [str(error) for error in world.observer.errors]
+        assert "GET /videos got no response within 20.0 s" in [str(error) for error in world.observer.errors]
 
 
 @pytest.mark.parametrize("page_length", [20, 1000])

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_sora.api import client as client_module
 from airflow_provider_sora.api.client import AsyncSoraClient
+from airflow_provider_sora.api.client.asynchronous import LARGE_JSON_BYTES
 from airflow_provider_sora.api.decisions.polling import Wait
 from airflow_provider_sora.api.poller.waiter import Waiter
 from airflow_provider_sora.api.protocol import requests
@@ -353,7 +353,7 @@ async def test_a_large_list_is_read_off_the_loop(monkeypatch: pytest.MonkeyPatch
     threads: dict[bool, set[threading.Thread]] = {True: set(), False: set()}
 
     def spying(body: bytes) -> Any:
-        threads[len(body) > client_module._LARGE_JSON_BYTES].add(threading.current_thread())
+        threads[len(body) > LARGE_JSON_BYTES].add(threading.current_thread())
         return parse_json(body)
 
     monkeypatch.setattr("airflow_provider_sora.api.protocol.models.parse_json", spying)

@@ -116,9 +116,9 @@ def test_a_silent_server_is_quoted_as_such() -> None:
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (EditVideo(prompt="a", video={"id": "v"}), "POST /videos/edits .*make the video anew with a create"),
-        (RemixVideo(prompt="a", video_id="v"), "POST /videos/v/remix .*make the video anew with a create"),
-        (ListVideos(), "GET /videos .*ask for videos by their id"),
+        (EditVideo(prompt="a", video={"id": "v"}), "POST /videos/edits .*submit a new create"),
+        (RemixVideo(prompt="a", video_id="v"), "POST /videos/v/remix .*submit a new create"),
+        (ListVideos(), "GET /videos .*request videos by their id"),
     ],
 )
 def test_a_missing_route_is_told_from_a_missing_video_and_names_server_and_way_out(
@@ -204,7 +204,7 @@ def test_a_paid_call_that_was_never_sent_is_not_ambiguous(error: httpx.RequestEr
 def test_a_paid_call_that_may_have_been_sent_is_ambiguous(error: httpx.RequestError) -> None:
     found = connection_error("POST /videos", error, paid=True)
     assert isinstance(found, exceptions.SoraAmbiguousError)
-    assert str(found) == f"POST /videos got no answer: {type(error).__name__}; the server may have accepted it"
+    assert str(found) == f"POST /videos got no response: {type(error).__name__}; the server may have accepted it"
 
 
 def test_a_free_call_is_never_ambiguous() -> None:

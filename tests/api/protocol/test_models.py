@@ -103,7 +103,9 @@ def test_the_servers_own_word_and_its_own_fields_are_kept() -> None:
 
 
 def test_an_answer_without_an_id_is_no_video_and_the_error_shows_it() -> None:
-    with pytest.raises(SoraResponseError, match=r"POST /videos answered .* not a Video \(id: .*\{\"status\"") as caught:
+    with pytest.raises(
+        SoraResponseError, match=r"the response to POST /videos is not a Video \(id: .*\{\"status\""
+    ) as caught:
         read_model(Video, "POST /videos", b'{"status": "queued"}')
     assert caught.value.retryable
 

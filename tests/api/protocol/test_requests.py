@@ -106,7 +106,7 @@ def test_json_can_be_forced_and_holds_a_picture_as_a_data_url() -> None:
 
 
 def test_a_video_file_does_not_go_into_json() -> None:
-    with pytest.raises(SoraConfigError, match="video is a file, which does not go into JSON: set encoding to auto"):
+    with pytest.raises(SoraConfigError, match="video is a file, which does not fit into JSON: set encoding to auto"):
         encode(EditVideo(prompt="a", video=MP4), "json")
 
 

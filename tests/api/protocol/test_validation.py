@@ -73,7 +73,7 @@ def test_what_another_model_may_know_is_left_to_its_server(fields: dict[str, Any
         ({"model": "sora-2", "steps": 7, "seconds": 4}, "prompt has 7 extensions; sora-2 takes 6"),
         (
             {"model": "sora-2", "steps": 6, "seconds": 20, "source_seconds": "12"},
-            "would be 132 s long; sora-2 goes up to 120",
+            "would be 132 s long; sora-2 allows 120",
         ),
         ({"model": "sora-2", "steps": 1, "seconds": 5}, "sora-2 has 4, 8, 12, 16, 20"),
         ({"model": "wan", "steps": 1, "seconds": "x"}, "seconds is 'x'"),
