@@ -27,11 +27,12 @@ def test_a_retry_reconnects_to_a_running_job(world: World) -> None:
         ({"status": "completed"}, 1),
         ({"status": "completed", "expires_at": 2_000_000}, 1),
         ({"status": "completed", "expires_at": 1_000_001}, 2),
+        ({"status": "completed", "expires_at": 1_001_200}, 2),
         ({"status": "failed"}, 2),
         ({"status": "cancelled"}, 2),
         ({"id": "another"}, 2),
     ],
-    ids=["finished", "not expired", "expired", "failed", "cancelled", "gone"],
+    ids=["finished", "not expired", "expired", "expired by the server's clock", "failed", "cancelled", "gone"],
 )
 def test_the_status_of_the_earlier_job_decides_whether_a_new_one_is_submitted(
     world: World, change: dict[str, Any], posts: int

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from airflow_provider_sora.exceptions import SoraUndecidedError
 from airflow_provider_sora.submission.attempt import Attempt
 from airflow_provider_sora.submission.claims import Claim, OwnedJob
 from airflow_provider_sora.submission.record import Fingerprint, Record, Snapshot, id_digest, load
@@ -61,9 +62,28 @@ def test_what_tasks_publish_is_written_as_version_1_and_read_again() -> None:
 
 
 def test_what_was_read_cannot_be_changed() -> None:
-    for value in (Record.model_validate(RECORD), Claim.model_validate(CLAIM), OwnedJob.model_validate(OWNED_JOB)):
+    record = Record.model_validate(RECORD)
+    for value in (record, Claim.model_validate(CLAIM), OwnedJob.model_validate(OWNED_JOB)):
         with pytest.raises(ValidationError):
             value.video_id = "another"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        record.fingerprint.model = "another"  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        example_snapshot().complete = False  # type: ignore[misc]
+
+
+def test_a_record_of_a_newer_version_is_not_read() -> None:
+    store = Store(World(), {"key": {**RECORD, "version": 2}})
+    with pytest.raises(SoraUndecidedError, match="a record of version 2, and this package reads versions up to 1"):
+        load(store, "key")
+
+
+def test_the_first_three_errors_of_a_value_that_is_no_record_are_named() -> None:
+    store = Store(World(), {"key": {"refusals": "x", "stage": "x"}})
+    with pytest.raises(SoraUndecidedError, match="no record of this package") as caught:
+        load(store, "key")
+    assert [name in str(caught.value) for name in ("generation: ", "fingerprint: ", "intended_at: ")] == [True] * 3
+    assert [name in str(caught.value) for name in ("refusals: ", "stage: ")] == [False] * 2
 
 
 def test_a_record_without_a_version_is_of_version_1() -> None:
@@ -87,4 +107,8 @@ def test_the_digest_of_an_id_does_not_change() -> None:
 def test_the_video_id_is_none_without_a_record_that_can_be_read() -> None:
     stores = [Store(World(), {"sora_video_0": found}) for found in ({**RECORD, "video_id": "video_1"}, RECORD, "junk")]
     assert [Attempt(store=store).video_id() for store in (*stores, Store(World()), None)] == ["video_1", *[None] * 4]
-    assert Attempt().generation == 0
+
+
+def test_an_attempt_outside_of_airflow_is_the_only_one() -> None:
+    alone = Attempt()
+    assert (alone.generation, alone.has_retries_left, alone.may_have_submitted_since) == (0, False, None)

@@ -30,8 +30,10 @@ def test_a_task_whose_job_was_re_attached_by_a_sibling_re_attaches_to_the_siblin
             found[0] = submit(world, attempt(world, stores[0], claims=xcom.of(0))).id
 
     world.on_step = meanwhile
-    mine = submit(world, attempt(world, stores[1], claims=xcom.of(1))).id
-    assert sorted([mine, *found]) == ["video_1", "video_2"]
+    lines: list[str] = []
+    this = attempt(world, stores[1], claims=xcom.of(1), log=lambda line, *of: lines.append(line % of))
+    assert (submit(world, this).id, *found) == ("video_1", "video_2")
+    assert "A mapped task with the same prompt has re-attached to video video_2" in lines
     assert world.posts == 2
 
 

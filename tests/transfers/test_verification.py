@@ -52,7 +52,7 @@ def test_a_truncated_video_is_neither_stored_nor_deleted(
     destination: Destination, long_server: VideoServer, content: bytes, error: Any, *, states_length: bool
 ) -> None:
     long_server.content, long_server.states_length = content, states_length
-    with pytest.raises(error, match="which are no whole video/mp4"):
+    with pytest.raises(error, match="is not a complete video/mp4"):
         destination.operator(key="x", **MOVE_AND_DELETE).execute({})
     assert destination.files() == {}
     assert not long_server.deleted
@@ -89,7 +89,7 @@ def test_a_video_whose_length_nothing_proves_is_stored_and_kept_on_the_server(
 
 def test_a_variant_that_the_server_lacks_keeps_the_video(destination: Destination, long_server: VideoServer) -> None:
     """The thumbnail that this server sends is a video, so it is not stored."""
-    with pytest.raises(Exception, match="is no thumbnail"):
+    with pytest.raises(Exception, match="is not a thumbnail"):
         destination.operator(key="{variant}", variants=("video", "thumbnail"), **MOVE_AND_DELETE).execute({})
     assert not long_server.deleted
 

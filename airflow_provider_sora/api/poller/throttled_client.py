@@ -132,4 +132,4 @@ async def _exchange(
         async with asyncio.timeout(timeout_seconds):
             return await client.exchange(request)
     except TimeoutError:
-        raise SoraConnectionError(f"{request} got no answer within {timeout_seconds} s") from None
+        raise SoraConnectionError(f"{request} got no response within {timeout_seconds} s") from None
