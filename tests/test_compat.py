@@ -32,7 +32,7 @@ def test_a_retry_policy_is_there_from_airflow_3_3_on() -> None:
     if compat.AIRFLOW_V_3_3_PLUS:
         assert compat.RetryPolicy is not None
     else:
-        with pytest.raises(ImportError, match=r"has no RetryPolicy: looked in airflow\.sdk"):
+        with pytest.raises(ImportError, match=r"has no RetryPolicy: tried airflow\.sdk"):
             _ = compat.RetryPolicy
 
 

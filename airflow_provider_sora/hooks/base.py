@@ -1,4 +1,4 @@
-"""The connection behind a hook: its configuration, its clients, its form, its test."""
+"""The connection behind a hook: its configuration, its clients, its test."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from airflow_provider_sora.api.client import AsyncSoraClient, SoraClient
 from airflow_provider_sora.api.decisions.retry import RequestRetryPolicy
 from airflow_provider_sora.api.http.config import SoraConfig
 from airflow_provider_sora.api.protocol.requests import ListVideos
-from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS, BaseHook, get_async_connection
+from airflow_provider_sora.compat import BaseHook, get_async_connection
 from airflow_provider_sora.exceptions import SoraError
-from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks.connection import explain, read_config, with_short_timeouts
 
 DEFAULT_CONN_ID = "sora_default"
@@ -106,21 +105,3 @@ class SoraBaseHook(BaseHook):
         except SoraError as error:
             return False, explain(error)
         return True, f"The server at {config.base_url} lists its videos."
-
-    # Airflow 3.2 reads the form from the provider's metadata; before, it asks the hook.
-    if not AIRFLOW_V_3_2_PLUS:
-
-        @classmethod
-        def get_connection_form_widgets(cls) -> dict[str, Any]:
-            """The form's own fields, for Airflow before 3.2."""
-            from wtforms import StringField
-
-            return {
-                name: StringField(field["label"], description=field["description"])
-                for name, field in CONN_FIELDS.items()
-            }
-
-        @classmethod
-        def get_ui_field_behaviour(cls) -> dict[str, Any]:
-            """How the form shows Airflow's fields, for Airflow before 3.2."""
-            return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}

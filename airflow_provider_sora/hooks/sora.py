@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_provider_sora.api.decisions.polling import Decision, Wait
 from airflow_provider_sora.api.http import wait_flow
@@ -18,7 +18,9 @@ from airflow_provider_sora.api.protocol.requests import (
     RetrieveVideo,
     Variant,
 )
+from airflow_provider_sora.compat import AIRFLOW_V_3_2_PLUS
 from airflow_provider_sora.exceptions import SoraError
+from airflow_provider_sora.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_sora.hooks import cancellation
 from airflow_provider_sora.hooks.base import DEFAULT_CONN_ID
 from airflow_provider_sora.hooks.creation import SoraCreationHook
@@ -124,3 +126,21 @@ class SoraHook(SoraCreationHook):
         :param video_id: its id
         """
         return cancellation.cancel(video_id)
+
+    # Airflow 3.2 reads the form from the provider's metadata; before, it asks the hook, and not the hook's parents.
+    if not AIRFLOW_V_3_2_PLUS:
+
+        @classmethod
+        def get_connection_form_widgets(cls) -> dict[str, Any]:
+            """The form's own fields, for Airflow before 3.2."""
+            from wtforms import StringField
+
+            return {
+                name: StringField(field["label"], description=field["description"])
+                for name, field in CONN_FIELDS.items()
+            }
+
+        @classmethod
+        def get_ui_field_behaviour(cls) -> dict[str, Any]:
+            """How the form shows Airflow's fields, for Airflow before 3.2."""
+            return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}

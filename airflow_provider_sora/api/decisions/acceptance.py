@@ -1,4 +1,4 @@
-"""Whether a server can have accepted a paid request that failed: decided in one place, because it decides money.
+"""Whether a server can have accepted a paid request that failed: classified in one place, because it decides money.
 
 The client asks before it sends again, the submission before it submits again.
 """
