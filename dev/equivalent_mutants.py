@@ -13,6 +13,10 @@ _NO_NUMBER = "the parts of a file arrive in order: their numbers are not used"
 
 _SELECTORS = "_VARIATION_SELECTORS = range(0xFE00, 0xFE10)"
 
+_RIVAL = "if any(rival.has_it or (yields_to_lower and rival.index < claims.index) for rival in rivals):"
+_AGE_ONLY = 'videos, covers_new_jobs=False, now=float("inf"), clock_offset_seconds=clock_offset_seconds'
+_PAIRS = "return [video for video, score in zip(videos, scores, strict=True) if score == max(scores)]"
+
 _LEAST = "a least pause below a second is no limit"
 
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
@@ -33,7 +37,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "submission/lookup.py": {
         ("break", "Break becomes Continue"): "without a next page the rest of the rounds does nothing",
     },
+    "submission/claims.py": {
+        (_RIVAL, "Lt becomes LtE"): "no other mapped task has the index of this one",
+    },
     "submission/matching.py": {
+        (_AGE_ONLY, "False becomes True"): "the age of a job does not depend on it",
+        (_PAIRS, "True becomes False"): "there is a score for each video",
         ("NEW = 2", "2 becomes 3"): "only the order of the ages counts",
         ("OLD = 0", "0 becomes -1"): "only the order of the ages counts",
     },

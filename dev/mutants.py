@@ -37,7 +37,7 @@ PACKAGE = "airflow_provider_sora"
 LEAST_PERCENT = 95.0
 _SUBMISSION = (
     *("claims", "record", "snapshot", "matching", "submit", "siblings", "clear", "resend", "reconnect", "lookup"),
-    *("reattach", "log", "model_defects", "prompts", "model"),
+    *("reattach", "search", "log", "model_defects", "prompts", "model"),
 )
 _DECISIONS = "tests/api/decisions/test_"
 _POLLER = "tests/api/poller/test_"

@@ -12,7 +12,6 @@ from airflow_provider_sora.submission.matching import (
     Ambiguous,
     Baseline,
     JobQuery,
-    ListObservation,
     Match,
     MatchResult,
     NoMatch,
@@ -22,8 +21,8 @@ from airflow_provider_sora.submission.record import Fingerprint, Record, id_dige
 
 # A request whose response was lost may reach the list late: the pause before each read, in seconds.
 _PAUSES = (0.0, 2.0, 5.0, 3.0)
-# If only the last read shows no match, the list is read again, to confirm it.
-_CONFIRMATION_PAUSES = (2.0, 2.0)
+# If only the last read shows no match, one more read has to confirm it.
+_CONFIRMATION_PAUSE = 2.0
 # This long after the last pause two reads are enough, even if the intent's time is from another worker's clock.
 _WORKER_CLOCK_SKEW_SECONDS = 120.0
 # How often mapped tasks with the same prompt may be faster to claim a match.
@@ -111,31 +110,27 @@ class Search:
 
         :raises SoraError: the list cannot be read
         """
-        before: MatchResult = NoMatch()
         result: MatchResult = Ambiguous("the server's list was not read")
-        for number, pause in enumerate((*_PAUSES, *_CONFIRMATION_PAUSES)):
-            if number >= len(_PAUSES) and (not isinstance(result, NoMatch) or result == before):
-                break
-            self._attempt.sleep(pause)
-            siblings = self._siblings(intent)
-            query = self._query(intent, siblings)
-            before, result = result, match_jobs(query, self._observe(query))
+        for pause in _PAUSES:
+            before = result
+            result, is_shared = self._read_list(intent, pause)
             # Two reads, because one page that is empty by mistake ends the list of a server that has no `has_more`.
-            is_certain = result == before == NoMatch() and self._is_long_ago(intent) and not siblings
-            if isinstance(result, Match) or is_certain:
+            is_confirmed = result == before == NoMatch()
+            if isinstance(result, Match) or (is_confirmed and self._is_long_ago(intent) and not is_shared):
                 return result
-        if isinstance(result, NoMatch) and result != before:
-            return Ambiguous("only the last read of the server's list showed no new job")
+        if isinstance(result, NoMatch) and not is_confirmed:
+            result, _ = self._read_list(intent, _CONFIRMATION_PAUSE)
         return result
 
-    def _observe(self, query: JobQuery) -> ListObservation:
-        return lookup.read_list(self._client, query, self._attempt.clock())
+    def _read_list(self, intent: Record, pause: float) -> tuple[MatchResult, bool]:
+        """What one read of the list shows after a pause, and whether mapped tasks search for the same prompt."""
+        self._attempt.sleep(pause)
+        siblings = list(self._attempt.claims.siblings(intent.fingerprint.prompt.text))
+        query = self._query(intent, siblings)
+        return match_jobs(query, lookup.read_list(self._client, query, self._attempt.clock())), bool(siblings)
 
     def _is_long_ago(self, intent: Record) -> bool:
         return self._attempt.clock() >= intent.intended_at + sum(_PAUSES) + _WORKER_CLOCK_SKEW_SECONDS
-
-    def _siblings(self, intent: Record) -> list[claims.Claim]:
-        return list(self._attempt.claims.siblings(intent.fingerprint.prompt.text))
 
     def _query(self, intent: Record, siblings: list[claims.Claim]) -> JobQuery:
         of_others = self._attempt.claims.jobs_of_others()

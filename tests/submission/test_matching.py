@@ -109,7 +109,13 @@ def test_only_a_job_that_runs_or_has_a_video_matches(change: dict[str, Any], usa
 
 def test_a_finished_video_does_not_match_if_only_running_jobs_are_wanted() -> None:
     assert match(job(status="completed"), OLD, only_running=True) == NoMatch()
-    assert isinstance(match(job(), OLD, only_running=True), Match)
+    assert match(job("done", status="completed"), job(), OLD, only_running=True) == Match((job(),))
+
+
+def test_without_the_servers_clock_a_video_expires_by_the_workers_clock() -> None:
+    expires_next = job(status="completed", expires_at=int(NOW) + 1)
+    assert match(expires_next, OLD, offset=None) == Match((expires_next,))
+    assert match(job(status="completed", expires_at=int(NOW)), OLD, offset=None) == NoMatch()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +241,16 @@ def test_a_sorted_list_is_read_as_far_as_it_can_hold_new_jobs() -> None:
     assert not covers_new_jobs(JobQuery(query.fingerprint, None, (Baseline(9_000.0), Baseline(0.0))), long_ago, 0.0)
 
 
-def test_only_the_first_ten_candidates_are_named() -> None:
-    result = match(*[job(f"x{n}") for n in range(12)], OLD)
+@pytest.mark.parametrize(
+    ("count", "end"), [(10, "x7, x8, x9"), (11, "x7, x8, x9 and 1 more"), (12, "x7, x8, x9 and 2 more")]
+)
+def test_only_the_first_ten_candidates_are_named(count: int, end: str) -> None:
+    result = match(*[job(f"x{n}") for n in range(count)], OLD)
     assert isinstance(result, Ambiguous)
-    assert result.reason.endswith("x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and 2 more")
+    assert result.reason.endswith(f": x0, x1, x2, x3, x4, x5, x6, {end}")
+
+
+def test_only_the_first_100_characters_of_an_id_are_named() -> None:
+    result = match(job("x" * 101, prompt=None), OLD)
+    assert isinstance(result, Ambiguous)
+    assert result.reason.endswith(f": {'x' * 100}")
