@@ -67,9 +67,9 @@ class DyingCreate(SoraCreateVideoOperator):
         Attempt.save = dying_save  # type: ignore[method-assign, assignment]
         return super().execute(context)
 
-    def execute_complete(self, context: Any, event: Any = None) -> Any:
+    def _finish_step(self, context: Any, ended: Any) -> Any:
         die_once(self.folder, "between event and completion")
-        return super().execute_complete(context, event)
+        return super()._finish_step(context, ended)
 
 
 class DyingMove(SoraToObjectStorageOperator):
