@@ -4,7 +4,7 @@ To add a server:
 
 1. Add a module with a subclass of `OpenAI` (or of `FastApiServer`) and add the class to `DIALECTS`. Its `status_words`
    are the server's own words for the API's statuses, for example ``{"completed": "done"}``.
-2. Add those words to the client's table in ``airflow_provider_sora/api/protocol/models.py``, above `read_status`. The
+2. Add those words to the client's table, `_SYNONYMS` in ``airflow_provider_sora/api/protocol/models.py``. The
    emulator does not import it: the two have to be able to disagree.
 3. Add the server to ``SERVERS`` in ``tests/contract/test_dialects.py``, which runs the whole API on each.
 """

@@ -24,8 +24,8 @@ class OpenAI:
 
     :cvar routes: the routes that the server has
     :cvar create_status: the HTTP status of an accepted job
-    :cvar status_words: by status of the API the server's own word, where it has one. The client reads such words by a
-        table of its own, above `read_status` in ``api/protocol/models.py``: add them there too
+    :cvar status_words: by status of the API the server's own word, where it has one. The client has a table of its
+        own for such words, `_SYNONYMS` in ``api/protocol/models.py``: add them there too
     :cvar has_variants: whether there are thumbnails and spritesheets; otherwise the video is sent in their place
     :cvar has_ranges: whether a part of the content can be requested; otherwise it is always sent as a whole
     :cvar refuses_to_delete_running: whether a job has to end before it can be deleted
