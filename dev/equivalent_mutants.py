@@ -25,6 +25,7 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         ("least: float = 0.0,", "0.0 becomes -1.0"): _LEAST,
     },
     "api/decisions/polling.py": {
+        ("least_seconds: float = 0.0,", "0.0 becomes 1.0"): _LEAST,
         ("least_seconds: float = 0.0,", "0.0 becomes -1.0"): _LEAST,
         (_PAUSE, "0.0 becomes 1.0"): _LEAST,
         (_PAUSE, "0.0 becomes -1.0"): _LEAST,

@@ -18,6 +18,7 @@ from airflow_provider_sora.api.decisions.polling import (
     on_list_search,
     on_monotonic_clock,
     on_status,
+    on_wall_clock,
     poll_limit,
     postponed,
 )
@@ -110,3 +111,14 @@ def test_a_creation_time_is_on_the_waits_own_clock_unless_another_is_named() -> 
 @pytest.mark.parametrize("left", [0.5, 1.0])
 def test_a_wait_has_time_left_up_to_its_deadline(left: float) -> None:
     assert seconds(postponed(WAIT, 10.0, WAIT.deadline - left)) == left
+
+
+def test_times_move_to_the_other_clock_and_back() -> None:
+    assert on_wall_clock(on_monotonic_clock(WAIT, 700.0), 700.0) == WAIT
+
+
+def test_a_creation_time_moves_to_the_clock_of_the_wait() -> None:
+    shown = Video.model_validate(job("queued", created_at=900))
+    verdict = on_status(replace(WAIT, submitted_at=None), shown, 250.0, epoch=700.0)
+    assert isinstance(verdict, PollAgain)
+    assert verdict.wait.submitted_at == 200.0
