@@ -5,6 +5,7 @@ An entry whose line was changed or removed is an error, so that each is reviewed
 
 from __future__ import annotations
 
+_ASKED = "return (error.retry_after_seconds or 0.0) if isinstance(error, SoraStatusError) else 0.0"
 _PAUSE = "def _pause(wait: Wait, now: float, history: Sequence[float], jitter: float, least: float = 0.0) -> float:"
 _BLOCK = "_BLOCK_BYTES = 1024 * 1024"
 _ANY_BLOCK = "the digest does not depend on the size of the blocks that are read"
@@ -27,6 +28,10 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "api/decisions/polling.py": {
         ("least_seconds: float = 0.0,", "0.0 becomes 1.0"): _LEAST,
         ("least_seconds: float = 0.0,", "0.0 becomes -1.0"): _LEAST,
+        (
+            "return (error.retry_after_seconds or 0.0) if isinstance(error, SoraStatusError) else 0.0",
+            "0.0 becomes -1.0",
+        ): ("a pause that nobody asked for is shorter than any other"),
         (_PAUSE, "0.0 becomes 1.0"): _LEAST,
         (_PAUSE, "0.0 becomes -1.0"): _LEAST,
     },

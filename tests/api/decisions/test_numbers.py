@@ -86,6 +86,7 @@ def seconds(decision: object) -> float:
 def test_a_refusal_that_names_no_pause_costs_the_users_own_interval() -> None:
     quick = replace(WAIT, poll_interval_seconds=0.2)
     assert seconds(on_error(quick, TOO_SOON, 950.0)) == 0.2
+    assert seconds(on_error(quick, UNREACHABLE, 950.0)) == 0.2
 
 
 def test_nothing_is_spread_and_nothing_is_slowed_down_unless_it_is_asked_for() -> None:
