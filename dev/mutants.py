@@ -60,7 +60,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     **{
         f"api/poller/{module}.py": tuple(f"{_POLLER}{name}.py" for name in tests.split())
         for module, tests in (
-            ("schedule", "schedule tracker"),
+            ("schedule", "schedule tracker session"),
             ("waiters", "waiters single_reader"),
             ("waiter", "waiters tracker single_reader list_reader"),
             ("tracker", "tracker single_reader list_reader"),
