@@ -319,3 +319,12 @@ async def test_delays_are_measured_by_the_servers_clock() -> None:
     await rig.list.read(waiters)
     await rig.list.read(waiters)
     assert rig.observer.delays == [17.0, 17.0]
+
+
+@in_virtual_time
+async def test_the_length_of_the_servers_pages_is_learned() -> None:
+    rig = Rig()
+    waiters = rig.wait_many(40)
+    lists(rig, *[page(*many(10, start=start), has_more=True) for start in (0, 10, 20, 30)])
+    await rig.list.read(waiters)
+    assert rig.strategy.pages(99) > 2
