@@ -2,12 +2,14 @@
 
 These are all the places where that is decided:
 
-| when                                      | decided by                                                            |
-|-------------------------------------------|-----------------------------------------------------------------------|
-| the client's own retries of one POST      | `api.decisions.acceptance.is_safe_to_resend`                          |
-| the create failed in this try             | `ResendPolicy.after_failure`                                          |
-| a later try finds an intent without an id | `search.Search.find`, by what `matching.match_jobs` makes of the list |
-| a later try finds an id                   | `reconnect.reconnect`                                                 |
+| when                                            | decided by                                            |
+|-------------------------------------------------|-------------------------------------------------------|
+| the client retries one POST                     | `api.decisions.acceptance.is_safe_to_resend`          |
+| the server cannot parse the body (JSON or form) | `api.http.negotiation`                                |
+| the create failed in this try                   | `ResendPolicy.after_failure`                          |
+| a later try finds an intent without an id       | `search.Search.find`, by `matching.match_jobs`        |
+| a later try finds the id of a job               | `reconnect.reconnect`                                 |
+| the task was cleared, or its source has changed | `protocol`, by the stage and the source of the record |
 
 `acceptance_of(error)` classifies a failure; the table in `protocol` lists them all.
 """
